@@ -1,0 +1,238 @@
+"""A node: the runtime, the library, and the few clocks that keep them going.
+
+Everything is handed in; the composition root and the simulator build the same node from different ports.
+What it does beside answering:
+
+- a tick a second: soft state is written behind, coalesced events go out, landed intents are forgotten;
+- leases are renewed at a third of their length, and shards that were lost are bid for again;
+- sweeps: uploads that were stored but never completed, counts that may have drifted.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from actors.actor import Kind
+from actors.batch import Backlog
+from actors.cursors import Cursors
+from actors.events import EncodingEnded, EncodingStarted
+from actors.library import Library
+from actors.media import MediaLimits
+from actors.media_links import MediaLinks
+from actors.messages import Caller, NoticeStored
+from actors.ports.bus import EventBus
+from actors.ports.clock import Clock
+from actors.ports.facts import CommentFacts, DeedFacts, FactWriter, PeopleFacts, VideoFacts
+from actors.ports.jobs import BlobBin, JobDesk, JobReport
+from actors.ports.shard_store import ShardStore
+from actors.ports.sockets import SocketHub
+from actors.ranking import ShelfRanker
+from actors.runtime import Runtime
+from actors.settings import FeedSettings, RuntimeSettings, UserLimits
+from actors.shard import Collaborators
+from actors.tasks import Alarm, TaskSet
+from actors.user.actor import user_loader
+from actors.user.uploads import progressed
+from actors.video import video_loader
+from actors.world import World
+from sharding.errors import KinoraError
+from sharding.ids import IdMint, parse_id
+from sharding.shards import SHARD_COUNT, shard_of
+
+#: Entities that one sweep counts anew at most, and stored uploads that it completes.
+_SWEEP = 500
+#: An upload that has lain for so long without being completed is found by the sweep, in milliseconds.
+_FORGOTTEN_MS = 5_000
+
+
+class NodePorts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything behind a socket or a file that a node needs."""
+
+    store: ShardStore
+    facts: FactWriter
+    people: PeopleFacts
+    videos: VideoFacts
+    deeds: DeedFacts
+    comments: CommentFacts
+    bus: EventBus
+    jobs: JobDesk
+    blobs: BlobBin
+    sockets: SocketHub
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node is set up."""
+
+    runtime: RuntimeSettings = RuntimeSettings()
+    feed: FeedSettings = FeedSettings()
+    limits: UserLimits = UserLimits()
+    media: MediaLimits = MediaLimits()
+    public_url: str = ""
+
+
+class Node:
+    """One owner of shards."""
+
+    def __init__(
+        self,
+        owner: str,
+        ports: NodePorts,
+        settings: NodeSettings,
+        *,
+        clock: Clock,
+        tasks: TaskSet,
+        mint: IdMint,
+        links: MediaLinks,
+        cursors: Cursors,
+        alarm: Alarm,
+    ) -> None:
+        """`owner` names this incarnation. No I/O happens before `start`."""
+        self._ports = ports
+        self._settings = settings
+        self._clock = clock
+        self._tasks = tasks
+        self._alarm = alarm
+        self.library = Library(
+            people=ports.people,
+            videos=ports.videos,
+            links=links,
+            public_url=settings.public_url,
+            clock=clock,
+            tasks=tasks,
+            settings=settings.feed,
+        )
+        world = World(
+            mint=mint,
+            people=ports.people,
+            videos=ports.videos,
+            deeds=ports.deeds,
+            comments=ports.comments,
+            library=self.library,
+            ranker=ShelfRanker(self.library.shelf),
+            links=links,
+            cursors=cursors,
+            feed=settings.feed,
+            limits=settings.limits,
+            media=settings.media,
+        )
+        collaborators = Collaborators(
+            store=ports.store,
+            facts=ports.facts,
+            bus=ports.bus,
+            jobs=ports.jobs,
+            blobs=ports.blobs,
+            sockets=ports.sockets,
+            clock=clock,
+            tasks=tasks,
+            settings=settings.runtime,
+            backlog=Backlog(settings.runtime.node_backlog),
+        )
+        self.runtime = Runtime(
+            owner,
+            collaborators,
+            {"user": user_loader(world), "video": video_loader(world)},
+            alarm,
+        )
+
+    async def start(self, *, proven_dead: str | None = None) -> None:
+        """Fill the library, take the shards over, and keep them.
+
+        `proven_dead` is the incarnation whose end is certain: the lock on its data is ours.
+        """
+        await self.library.fill()
+        self._ports.bus.listen(self.library.hear)
+        self._ports.bus.subscribe(self.runtime.receive)
+        await self.runtime.acquire(proven_dead=proven_dead)
+        self._ports.jobs.report_to(self._reported)
+        runtime = self._settings.runtime
+        self._every("tick", runtime.tick_s, self._tick)
+        self._every("lease", runtime.lease_ms / 3000, self._keep)
+        self._every("sweep", runtime.sweep_s, self.sweep)
+
+    async def stop(self) -> None:
+        """Write everything behind and give the shards up."""
+        await self.runtime.stop()
+
+    def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
+        async def repeat() -> None:
+            while True:
+                await self._clock.sleep(seconds)
+                try:
+                    result = work()
+                    if hasattr(result, "__await__"):
+                        await result
+                except KinoraError as error:
+                    self._alarm(name, error)
+
+        self._tasks.spawn(repeat(), name=name)
+
+    def _tick(self) -> None:
+        self.runtime.tick()
+
+    async def _keep(self) -> None:
+        await self.runtime.keep()
+        lost = [shard for shard in range(SHARD_COUNT) if shard not in self.runtime.owned]
+        if lost:
+            await self.runtime.acquire(lost)
+
+    async def _reported(self, report: JobReport) -> None:
+        """A job was begun, goes on, or is over."""
+        if report.outcome is not None:
+            ended = EncodingEnded(generation=report.generation, outcome=report.outcome)
+            await self.runtime.tell(report.video_id, ended)
+            return
+        await self.runtime.tell(report.video_id, EncodingStarted(generation=report.generation))
+        self.runtime.show(
+            report.author_id,
+            lambda actor, turn: progressed(actor.user, report.video_id, report.progress, turn),
+        )
+
+    async def sweep(self) -> None:
+        """Find what no event will come for: forgotten uploads, and counts that may be wrong."""
+        await self._complete_forgotten()
+        for entity in self.runtime.suspects()[:_SWEEP]:
+            await self.recount(entity, "video")
+        for shard in list(self.runtime.dirty)[:1]:
+            await self._recount_shard(shard)
+
+    async def _complete_forgotten(self) -> None:
+        before = self._clock.unix_ms() - _FORGOTTEN_MS
+        blobs = await self._ports.blobs.list("quarantine/", older_than_ms=before, limit=_SWEEP)
+        stored = {parse_id(blob.name.rpartition("/")[2]) or 0: blob for blob in blobs}
+        for record in await self._ports.videos.videos([each for each in stored if each]):
+            waiting = record.media is None or record.media.status == "awaiting_upload"
+            if waiting and not record.video.removed:
+                await self.runtime.ask(
+                    record.video.author_id,
+                    NoticeStored(
+                        video_id=record.video.video_id,
+                        stored_bytes=stored[record.video.video_id].size_bytes,
+                    ),
+                    Caller(),
+                )
+
+    async def _recount_shard(self, shard: int) -> None:
+        """Take all counts of a shard anew; it is clean when none of them moved meanwhile."""
+        clean = True
+        after = 0
+        while records := await self._ports.videos.every_video(after, _SWEEP):
+            after = records[-1].video.video_id
+            for record in records:
+                if shard_of(record.video.video_id) == shard:
+                    clean &= await self.recount(record.video.video_id, "video") is not None
+        after = 0
+        while users := await self._ports.people.everyone(after, _SWEEP):
+            after = users[-1]
+            for user_id in users:
+                if shard_of(user_id) == shard:
+                    clean &= await self.recount(user_id, "user") is not None
+        if clean:
+            self.runtime.dirty.discard(shard)
+
+    async def recount(self, entity: int, kind: Kind) -> int | None:
+        """Set an entity's counts to the sizes of its facts; by how much they were off."""
+        tally = self._ports.videos.tally if kind == "video" else self._ports.people.tally
+        return await self.runtime.recount(entity, kind, tally)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.runtime!r}>"

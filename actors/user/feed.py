@@ -1,0 +1,262 @@
+"""The for-you feed and the page that both feeds are glued into.
+
+A page is cut from the playlist, in plain sync code, from cards that are in memory: nothing is decoded,
+built or awaited. What may have to wait (choosing more, reading cards or likes) is fetched when the playlist
+runs low, and the longer playlist is committed before its first page leaves.
+
+Where a chain stands is in the cursor: (generation, place). An id counts as seen when a later page followed
+it or when a view was reported; seen ids are written behind.
+"""
+
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+
+from actors.answers import ReasonSource
+from actors.cards import REASONS, VIEWERS, Card
+from actors.messages import GetFeed
+from actors.ranking import Chosen, Viewer
+from actors.turn import Turn
+from actors.user import following
+from actors.user.playlist import Playlist
+from actors.user.state import User
+from sharding.errors import Gone
+
+#: A playlist older than this is chosen anew for a new chain, if the shelf has changed, in milliseconds.
+REFRESH_MS = 20_000
+#: Pages that are remembered by their cursor, over both tabs.
+PAGES = 6
+_FORYOU = "foryou"
+
+
+def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
+    """A page of either feed."""
+    if message.tab == "following":
+        return following.page(user, message, turn)
+    cursor = message.cursor
+    library = user.world.library
+    if cursor is None:
+        playlist, place = _new_chain(user, message.limit, turn)
+        key: tuple[int, ...] = ()
+    else:
+        generation, place = user.world.cursors.open(user.id, _FORYOU, cursor, 2)
+        playlist = _of_generation(user, generation, place)
+        key = (generation, place)
+    shown = user.pages.get(key)
+    if shown is None:
+        if not all(map(library.cards.knows, playlist.ids[place : place + message.limit])):
+            library.cards.entries(turn, playlist.ids[place : place + message.limit * 2])
+        if key and len(playlist) - place < message.limit + user.world.feed.low_water:
+            _extend(user, playlist, turn)
+        items, end = _cut(user, playlist, place, message.limit, turn)
+        if key:
+            _follow(user, playlist, place, turn)
+            remember(user, key, (*(card.video_id for card, _ in items), end), turn)
+    else:
+        end = shown[-1]
+        items = _again(user, playlist, shown[:-1], turn)
+    more = end < len(playlist)
+    token = user.world.cursors.sign(user.id, _FORYOU, (playlist.generation, end)) if more else None
+    return glue(user, items, token, req_id(user, 0, playlist.generation, place), turn.now_ms)
+
+
+def _of_generation(user: User, generation: int, place: int) -> Playlist:
+    for playlist in (user.playlist, user.previous):
+        if playlist.generation == generation and generation and place <= len(playlist):
+            return playlist
+    raise Gone("This chain is too old; start a new one.")
+
+
+def _new_chain(user: User, limit: int, turn: Turn) -> tuple[Playlist, int]:
+    """The playlist and the place where a new chain starts."""
+    playlist = user.playlist
+    shelf = user.world.library.shelf
+    ahead = len(playlist) - playlist.followed - len(playlist.viewed)
+    changed = playlist.version != shelf.version
+    stale = changed and (
+        playlist.again or turn.now_ms - playlist.filled_ms > REFRESH_MS or ahead < limit
+    )
+    if ahead > 0 and not stale:
+        return playlist, playlist.followed
+    fresh = _begin(user, turn)
+    if len(fresh) or not len(playlist):
+        return fresh, 0
+    return playlist, playlist.followed
+
+
+def _begin(user: User, turn: Turn) -> Playlist:
+    """A new generation: what was not seen, else what was seen longest ago."""
+    feed = user.world.feed
+    chosen = _choose(user, set(user.seen) | user.playlist.viewed, feed.refill, turn)
+    fresh = Playlist(max(user.playlist.generation + 1, turn.now_ms), turn.now_ms)
+    fresh.version = user.world.library.shelf.version
+    if not chosen:
+        hidden = user.unwanted(turn)
+        order = [each for each in user.seen if each not in hidden]
+        cards = user.world.library.cards.entries(turn, order[: feed.refill])
+        chosen = [(each, "again") for each in order[: feed.refill] if each in cards]
+    user.likes_of(turn, tuple(each for each, _ in chosen))
+    for video_id, source in chosen:
+        fresh.extend(video_id, source)
+    if chosen or len(user.playlist):
+        user.previous, user.playlist = user.playlist, fresh
+        turn.put("playlist", fresh.encode())
+        turn.put("previous", user.previous.encode())
+    return fresh
+
+
+def _extend(user: User, playlist: Playlist, turn: Turn) -> None:
+    """Add to the end of the present generation what is neither seen nor in it."""
+    feed = user.world.feed
+    version = user.world.library.shelf.version
+    tried = playlist.version == version and turn.now_ms - playlist.filled_ms < REFRESH_MS
+    if playlist is not user.playlist or playlist.again or tried:
+        return
+    count = min(feed.refill, feed.playlist - len(playlist))
+    chosen = _choose(user, set(user.seen) | set(playlist.ids), count, turn)
+    user.likes_of(turn, tuple(each for each, _ in chosen))
+    playlist.filled_ms, playlist.version = turn.now_ms, version
+    if chosen:
+        for video_id, source in chosen:
+            playlist.extend(video_id, source)
+        turn.put("playlist", playlist.encode())
+
+
+def _choose(user: User, seen: set[int], count: int, turn: Turn) -> list[tuple[int, ReasonSource]]:
+    """The ranker's choice, of which each has a card that the user may see."""
+    unwanted = user.unwanted(turn)
+    viewer = Viewer(user_id=user.id, taste=user.taste, hidden=user.hidden(turn))
+    user.known_following(turn)
+    chosen = turn.fetched(
+        ("chosen", count),
+        _at_once(lambda: user.world.ranker.choose(viewer, seen | unwanted, count, turn.now_ms)),
+    )
+    cards = user.world.library.cards.entries(turn, [each.video_id for each in chosen])
+    return [(each.video_id, each.source) for each in chosen if each.video_id in cards]
+
+
+def _follow(user: User, playlist: Playlist, place: int, turn: Turn) -> None:
+    """All before `place` counts as seen from now on."""
+    if place <= playlist.followed:
+        return
+    passed = playlist.ids[playlist.followed : place]
+    if playlist.again:
+        again = set(passed)
+        kept = [each for each in user.seen if each not in again]
+        del user.seen[:]
+        user.seen.extend(kept)
+    user.seen.extend(each for each in passed if each not in playlist.viewed)
+    playlist.viewed.difference_update(passed)
+    playlist.followed = place
+    trim_seen(user)
+    turn.soft.update(("seen", "playlist"))
+
+
+def mark_seen(user: User, video_id: int) -> None:
+    """A view was reported: in new chains it is not shown while others remain."""
+    for playlist in (user.playlist, user.previous):
+        if video_id in playlist.ids[playlist.followed :]:
+            playlist.viewed.add(video_id)
+    if video_id not in user.seen:
+        user.seen.append(video_id)
+        trim_seen(user)
+
+
+def trim_seen(user: User) -> None:
+    """Forget what was seen longest ago, past the bound."""
+    excess = len(user.seen) - user.world.feed.seen
+    if excess > 0:
+        del user.seen[:excess]
+
+
+def _cut(
+    user: User, playlist: Playlist, place: int, limit: int, turn: Turn
+) -> tuple[list[tuple[Card, ReasonSource]], int]:
+    """At most `limit` cards from `place` on, and the place after the last that was looked at."""
+    cards, viewed = user.world.library.cards, playlist.viewed
+    items: list[tuple[Card, ReasonSource]] = []
+    for at in range(place, len(playlist)):
+        if len(items) == limit:
+            return items, at
+        video_id = playlist.ids[at]
+        card = cards.get(video_id)
+        if card is None and not (cards.knows(video_id) or turn.changed):
+            card = cards.entries(turn, playlist.ids[at : at + limit]).get(video_id)
+        if card is not None and video_id not in viewed and _visible(user, card):
+            items.append((card, playlist.source(at)))
+    return items, len(playlist)
+
+
+def _again(
+    user: User, playlist: Playlist, shown: tuple[int, ...], turn: Turn
+) -> list[tuple[Card, ReasonSource]]:
+    """The same ids once more, less what was removed."""
+    cards = user.world.library.cards.entries(turn, shown)
+    return [
+        (card, playlist.source(playlist.ids.index(video_id)))
+        for video_id in shown
+        if (card := cards.get(video_id)) is not None and _visible(user, card)
+    ]
+
+
+def _visible(user: User, card: Card) -> bool:
+    """Whether the user may and wants to see it, as far as is known without asking."""
+    author = card.author_id
+    return not (
+        (user.blocks and author in user.blocks)
+        or (user.blocked_by and author in user.blocked_by)
+        or (user.not_interested and card.video_id in user.not_interested)
+    )
+
+
+def remember(user: User, key: tuple[int, ...], page: tuple[int, ...], turn: Turn) -> None:
+    """Keep what a cursor gave, so that it gives it again."""
+    user.pages[key] = page
+    while len(user.pages) > PAGES:
+        del user.pages[next(iter(user.pages))]
+    turn.soft.add("pages")
+
+
+def glue(
+    user: User,
+    items: list[tuple[Card, ReasonSource]],
+    cursor: str | None,
+    request: str,
+    now_ms: int,
+) -> bytes:
+    """The page as JSON bytes: cards, and beside each what belongs to this viewer."""
+    liked = user.liked.ids if user.liked is not None else ()
+    follows = user.following or ()
+    preload = user.world.feed.preload
+    me = user.id
+    parts: list[bytes] = []
+    for at, (card, source) in enumerate(items):
+        author = card.author_id
+        parts.append(b"," if at else b'{"items":[')
+        parts.append(card.body(now_ms))
+        parts.append(VIEWERS[card.video_id in liked, author == me, author in follows])
+        parts.append(REASONS[source])
+        if at < preload:
+            parts.append(card.preload)
+        parts.append(b"}")
+    if not items:
+        parts.append(b'{"items":[')
+    tail = f'"{cursor}"' if cursor is not None else "null"
+    parts.append(
+        f'],"next_cursor":{tail},"req_id":"{request}","preload":{min(preload, len(items))}}}'.encode()
+    )
+    return b"".join(parts)
+
+
+def req_id(user: User, tab: int, generation: int, place: int) -> str:
+    """Names a page: the same for the same user, tab, generation and place."""
+    name = f"{user.id}/{tab}/{generation}/{place}".encode()
+    return blake2b(name, digest_size=9).hexdigest()
+
+
+def _at_once(choose: Callable[[], list[Chosen]]) -> Callable[[], Awaitable[list[Chosen]]]:
+    """A choice as something to fetch: made off the path that never waits, and once a turn."""
+
+    async def chosen() -> list[Chosen]:
+        return choose()
+
+    return chosen
