@@ -8,7 +8,7 @@ What it does beside answering:
 - sweeps: uploads that were stored but never completed, counts that may have drifted.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -35,7 +35,7 @@ from actors.user.actor import user_loader
 from actors.user.uploads import progressed
 from actors.video import video_loader
 from actors.world import World
-from sharding.errors import KinoraError
+from sharding.errors import Unavailable
 from sharding.ids import IdMint, parse_id
 from sharding.shards import SHARD_COUNT, shard_of
 
@@ -43,6 +43,8 @@ from sharding.shards import SHARD_COUNT, shard_of
 _SWEEP = 500
 #: An upload that has lain for so long without being completed is found by the sweep, in milliseconds.
 _FORGOTTEN_MS = 5_000
+#: Attempts to find an entity quiet.
+_RECOUNTS = 50
 
 
 class NodePorts(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,14 +137,16 @@ class Node:
         )
 
     async def start(self, *, proven_dead: str | None = None) -> None:
-        """Fill the library, take the shards over, and keep them.
+        """Take the shards over, finish what their last owner began, fill the library, go on.
 
         `proven_dead` is the incarnation whose end is certain: the lock on its data is ours.
         """
-        await self.library.fill()
         self._ports.bus.listen(self.library.hear)
         self._ports.bus.subscribe(self.runtime.receive)
         await self.runtime.acquire(proven_dead=proven_dead)
+        # What a former owner promised must have landed before the shelf is read from facts.
+        await self.runtime.recovered()
+        await self.library.fill()
         self._ports.jobs.report_to(self._reported)
         runtime = self._settings.runtime
         self._every("tick", runtime.tick_s, self._tick)
@@ -153,20 +157,19 @@ class Node:
         """Write everything behind and give the shards up."""
         await self.runtime.stop()
 
-    def _every(self, name: str, seconds: float, work: Callable[[], object]) -> None:
+    def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         async def repeat() -> None:
             while True:
                 await self._clock.sleep(seconds)
                 try:
-                    result = work()
-                    if hasattr(result, "__await__"):
-                        await result
-                except KinoraError as error:
+                    await work()
+                except Exception as error:
+                    # The next round may fare better; a clock that stopped would be worse than a bug.
                     self._alarm(name, error)
 
         self._tasks.spawn(repeat(), name=name)
 
-    def _tick(self) -> None:
+    async def _tick(self) -> None:
         self.runtime.tick()
 
     async def _keep(self) -> None:
@@ -191,7 +194,7 @@ class Node:
         """Find what no event will come for: forgotten uploads, and counts that may be wrong."""
         await self._complete_forgotten()
         for entity in self.runtime.suspects()[:_SWEEP]:
-            await self.recount(entity, "video")
+            await self._recount(entity, "video")
         for shard in list(self.runtime.dirty)[:1]:
             await self._recount_shard(shard)
 
@@ -219,18 +222,31 @@ class Node:
             after = records[-1].video.video_id
             for record in records:
                 if shard_of(record.video.video_id) == shard:
-                    clean &= await self.recount(record.video.video_id, "video") is not None
+                    clean &= await self._recount(record.video.video_id, "video") is not None
         after = 0
         while users := await self._ports.people.everyone(after, _SWEEP):
             after = users[-1]
             for user_id in users:
                 if shard_of(user_id) == shard:
-                    clean &= await self.recount(user_id, "user") is not None
+                    clean &= await self._recount(user_id, "user") is not None
         if clean:
             self.runtime.dirty.discard(shard)
 
-    async def recount(self, entity: int, kind: Kind) -> int | None:
-        """Set an entity's counts to the sizes of its facts; by how much they were off."""
+    async def recount(self, entity_id: int) -> None:
+        """Count the facts of a video or a user anew; durable when it returns.
+
+        Raises:
+            Unavailable: the entity was never quiet enough to be counted.
+        """
+        records = await self._ports.videos.videos((entity_id,))
+        for _ in range(_RECOUNTS):
+            if await self._recount(entity_id, "video" if records else "user") is not None:
+                return
+            await self._clock.sleep(self._settings.runtime.retry_first_s)
+        raise Unavailable("It is too busy to be counted.")
+
+    async def _recount(self, entity: int, kind: Kind) -> int | None:
+        """Set counts to the sizes of facts; by how much they were off, None if they moved meanwhile."""
         tally = self._ports.videos.tally if kind == "video" else self._ports.people.tally
         return await self.runtime.recount(entity, kind, tally)
 

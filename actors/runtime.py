@@ -122,6 +122,11 @@ class Runtime:
                 shard.recovered.set_result(None)
         return [shard.number for shard in owned]
 
+    async def recovered(self) -> None:
+        """Return when the rows that former owners promised have landed."""
+        for shard in list(self._shards.values()):
+            await asyncio.shield(shard.recovered)
+
     async def keep(self) -> None:
         """Renew the leases of all shards; to be called at least every third of a lease."""
         until = self._with.clock.unix_ms() + self._settings.lease_ms

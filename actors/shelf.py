@@ -102,6 +102,16 @@ class Shelf:
         video.likes, video.comments = counted.likes, counted.comments
         video.shares, video.views = counted.shares, counted.views
 
+    @property
+    def full(self) -> bool:
+        """Whether older videos may have fallen off."""
+        return len(self._videos) >= self._capacity
+
+    @property
+    def oldest(self) -> tuple[int, int] | None:
+        """When the oldest was published, and which it is."""
+        return self._by_time[0] if self._by_time else None
+
     def get(self, video_id: int) -> Shelved | None:
         """A video of the shelf."""
         return self._videos.get(video_id)

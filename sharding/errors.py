@@ -88,9 +88,13 @@ class KinoraError(Exception):
         return (cls.__doc__ or cls.__name__).partition("\n")[0].strip()
 
     def record(self) -> ErrorRecord:
-        """This error as plain data; `context` stays behind."""
+        """This error as plain data; `context` stays behind.
+
+        A class from elsewhere travels as the nearest one of this tree, which every process knows.
+        """
+        known = next(each for each in type(self).__mro__ if each.__module__ == __name__)
         return ErrorRecord(
-            kind=type(self).__name__,
+            kind=known.__name__,
             detail=self.detail,
             executed=self.executed,
             retry_after_s=self.retry_after_s,

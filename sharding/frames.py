@@ -7,8 +7,8 @@ connection. `deadline` is how many milliseconds the sender still waits: a durati
 machines differ. Length-prefixed frames, not a request-reply broker: a frame that was not written was
 certainly not executed, which no broker can say.
 
-Sans-I/O: `FrameReader` takes what the socket gave and returns whole frames. A frame longer than
-`max_payload` is refused as soon as its header is there, before anything is buffered for it.
+Sans-I/O: `FrameReader` takes what the socket gave and returns whole frames. A frame of an unknown kind, or
+longer than `max_payload`, is refused as soon as its header is there, before anything is buffered for it.
 """
 
 from enum import IntEnum
@@ -91,13 +91,13 @@ class FrameReader:
             length, call, kind, flags, shard, entity, deadline = _HEADER.unpack_from(buffer, at)
             if length > self._max_payload:
                 raise FrameRefused(f"a payload of {length} bytes; {self._max_payload} are allowed")
-            end = at + HEADER_BYTES + length
-            if len(buffer) < end:
-                break
             try:
                 known = FrameKind(kind)
             except ValueError:
                 raise FrameRefused(f"unknown frame kind {kind}") from None
+            end = at + HEADER_BYTES + length
+            if len(buffer) < end:
+                break
             frames.append(
                 Frame(
                     kind=known,

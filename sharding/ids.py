@@ -48,7 +48,8 @@ class IdMint:
             raise ValueError(f"minter {minter} is not in 0..{MINTER_COUNT - 1}")
         self._minter = minter
         self._clock = clock
-        self._ms = 0
+        # A clock that was never set must not make ids negative.
+        self._ms = FIRST_MS
         self._counter = 0
 
     def mint(self) -> int:

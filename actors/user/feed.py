@@ -9,6 +9,7 @@ it or when a view was reported; seen ids are written behind.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import blake2b
 
 from actors.answers import ReasonSource
@@ -25,6 +26,8 @@ from sharding.errors import Gone
 REFRESH_MS = 20_000
 #: Pages that are remembered by their cursor, over both tabs.
 PAGES = 6
+#: Pages of older videos that are looked through for unseen ones.
+_OLDER_PAGES = 20
 _FORYOU = "foryou"
 
 
@@ -86,7 +89,8 @@ def _new_chain(user: User, limit: int, turn: Turn) -> tuple[Playlist, int]:
 def _begin(user: User, turn: Turn) -> Playlist:
     """A new generation: what was not seen, else what was seen longest ago."""
     feed = user.world.feed
-    chosen = _choose(user, set(user.seen) | user.playlist.viewed, feed.refill, turn)
+    seen = set(user.seen) | user.playlist.viewed
+    chosen = _choose(user, seen, feed.refill, turn) or _older(user, seen, feed.refill, turn)
     fresh = Playlist(max(user.playlist.generation + 1, turn.now_ms), turn.now_ms)
     fresh.version = user.world.library.shelf.version
     if not chosen:
@@ -132,6 +136,27 @@ def _choose(user: User, seen: set[int], count: int, turn: Turn) -> list[tuple[in
     )
     cards = user.world.library.cards.entries(turn, [each.video_id for each in chosen])
     return [(each.video_id, each.source) for each in chosen if each.video_id in cards]
+
+
+def _older(user: User, seen: set[int], count: int, turn: Turn) -> list[tuple[int, ReasonSource]]:
+    """Unseen videos that were published before those on a full shelf, newest first."""
+    shelf = user.world.library.shelf
+    before = shelf.oldest
+    if before is None or not shelf.full:
+        return []
+    for _ in range(_OLDER_PAGES):
+        place = before
+        found = turn.fetched(
+            ("older", place), partial(user.world.videos.recent, count, before=place)
+        )
+        unseen = [each.video_id for each in found if each.video_id not in seen]
+        cards = user.world.library.cards.entries(turn, unseen)
+        hidden = user.hidden(turn) | user.unwanted(turn)
+        shown = [each for each in unseen if each in cards and cards[each].author_id not in hidden]
+        if shown or len(found) < count:
+            return [(each, "fresh") for each in shown]
+        before = (found[-1].published_ms, found[-1].video_id)
+    return []
 
 
 def _follow(user: User, playlist: Playlist, place: int, turn: Turn) -> None:

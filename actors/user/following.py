@@ -13,7 +13,7 @@ from actors.cards import Card
 from actors.events import VideoArrived
 from actors.messages import GetFeed
 from actors.turn import Turn
-from actors.user import feed
+from actors.user import feed, sockets
 from actors.user.state import User
 
 _NAME = "following"
@@ -125,7 +125,7 @@ def _inbox(user: User, turn: Turn, authors: tuple[int, ...]) -> list[tuple[int, 
 
 
 def arrived(user: User, event: VideoArrived, turn: Turn) -> None:
-    """A followed author published; tell the open websockets at once."""
+    """A followed author published; open websockets hear of it at once."""
     if user.following is not None and event.author_id not in user.following:
         return
     if user.inbox is None:
@@ -133,6 +133,8 @@ def arrived(user: User, event: VideoArrived, turn: Turn) -> None:
         user.early = [*user.early, event][-_EARLY:]
     else:
         _insert(user, event)
+    if user.sockets:
+        sockets.announce(user, turn, "feed.new", {"tab": "following", "count": 1})
 
 
 def _insert(user: User, event: VideoArrived) -> None:

@@ -188,9 +188,11 @@ class User:
         if liked.whole or len(known) == len(video_ids):
             return known
         rest = tuple(each for each in video_ids if each not in known)
-        return known | set(
-            turn.fetched(("liked", rest), lambda: self.world.deeds.liked_among(self.id, rest))
-        )
+        found = turn.fetched(("liked", rest), lambda: self.world.deeds.liked_among(self.id, rest))
+        # What was unliked while this was read stays so; a page shows the others without asking.
+        late = {each for each, (likes, _, _) in self.answered.items() if not likes}
+        liked.ids.update(found_now := set(found) - late)
+        return known | found_now
 
     def unwanted(self, turn: Turn) -> set[int]:
         """Videos that the user does not want to see."""
