@@ -4,14 +4,14 @@ import asyncio
 
 import msgspec
 
-from actors.events import Broadcast, DiscardMedia, EncodeVideo
+from actors.events import Broadcast, Errand
 from actors.ports.bus import Envelope
 from actors.ports.shard_store import Intent, KeptAnswer, Link, OutboxEntry, PartWrite
 from actors.rows import StampedRow
 from sharding.codec import Codec
 
 #: What lies in an outbox: an event for a shard, or an errand.
-Outgoing = Envelope | EncodeVideo | DiscardMedia
+Outgoing = Envelope | Errand
 
 OUTGOING: Codec[Outgoing] = Codec(Outgoing)
 ROWS: Codec[tuple[StampedRow, ...]] = Codec(tuple[StampedRow, ...])

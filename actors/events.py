@@ -62,6 +62,13 @@ class VideoTurned(Event, frozen=True, kw_only=True):
     likes_lost: int = 0
 
 
+class EncodingProgressed(Event, frozen=True, kw_only=True):
+    """To the author, from the job queue: so much of an encoding is done, 0..1."""
+
+    video_id: int
+    progress: float
+
+
 class VideoLiked(Event, frozen=True, kw_only=True):
     """To the video: a user likes it, or no longer."""
 
@@ -162,6 +169,7 @@ AnyEvent = (
     | UploadRemoved
     | EncodingEnded
     | EncodingStarted
+    | EncodingProgressed
     | VideoTurned
     | VideoLiked
     | VideoCommented
@@ -228,6 +236,12 @@ class EncodeVideo(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     job: MediaJob
 
 
+class CancelEncoding(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the job queue: nobody wants this video any more."""
+
+    video_id: int
+
+
 class DiscardMedia(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To the blob store: nothing under these names is wanted any more."""
 
@@ -235,7 +249,7 @@ class DiscardMedia(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 #: Work for someone who is no actor; goes through the same outbox and is safe to repeat.
-Errand = EncodeVideo | DiscardMedia
+Errand = EncodeVideo | CancelEncoding | DiscardMedia
 
 #: Events that are for videos; all others are for users.
 FOR_VIDEOS = (

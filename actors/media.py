@@ -127,7 +127,12 @@ def media_prefix(video_id: int, generation: int) -> str:
 
 def source_name(video_id: int) -> str:
     """Where a video's upload lies until it is encoded; never served."""
-    return f"quarantine/{video_id}"
+    return f"{source_prefix(video_id)}clip"
+
+
+def source_prefix(video_id: int) -> str:
+    """Where everything that was uploaded for a video lies."""
+    return f"quarantine/{video_id}/"
 
 
 def avatar_name(user_id: int, version: int) -> str:

@@ -8,14 +8,14 @@ What it does beside answering:
 - sweeps: uploads that were stored but never completed, counts that may have drifted.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from actors.actor import Kind
 from actors.batch import Backlog
 from actors.cursors import Cursors
-from actors.events import EncodingEnded, EncodingStarted
+from actors.events import EncodingEnded, EncodingProgressed, EncodingStarted
 from actors.library import Library
 from actors.media import MediaLimits
 from actors.media_links import MediaLinks
@@ -23,19 +23,19 @@ from actors.messages import Caller, NoticeStored
 from actors.ports.bus import EventBus
 from actors.ports.clock import Clock
 from actors.ports.facts import CommentFacts, DeedFacts, FactWriter, PeopleFacts, VideoFacts
-from actors.ports.jobs import BlobBin, JobDesk, JobReport
+from actors.ports.jobs import BlobBin, JobDesk, JobReport, StoredBlob
 from actors.ports.shard_store import ShardStore
 from actors.ports.sockets import SocketHub
 from actors.ranking import ShelfRanker
+from actors.records import VideoRecord
 from actors.runtime import Runtime
 from actors.settings import FeedSettings, RuntimeSettings, UserLimits
 from actors.shard import Collaborators
 from actors.tasks import Alarm, TaskSet
 from actors.user.actor import user_loader
-from actors.user.uploads import progressed
 from actors.video import video_loader
 from actors.world import World
-from sharding.errors import Unavailable
+from sharding.errors import KinoraError, Unavailable
 from sharding.ids import IdMint, parse_id
 from sharding.shards import SHARD_COUNT, shard_of
 
@@ -94,6 +94,7 @@ class Node:
         self._clock = clock
         self._tasks = tasks
         self._alarm = alarm
+        self._wanted: tuple[int, ...] = ()
         self.library = Library(
             people=ports.people,
             videos=ports.videos,
@@ -136,14 +137,18 @@ class Node:
             alarm,
         )
 
-    async def start(self, *, proven_dead: str | None = None) -> None:
+    async def start(
+        self, *, proven_dead: str | None = None, shards: Sequence[int] = range(SHARD_COUNT)
+    ) -> None:
         """Take the shards over, finish what their last owner began, fill the library, go on.
 
-        `proven_dead` is the incarnation whose end is certain: the lock on its data is ours.
+        `proven_dead` is the incarnation whose end is certain: the lock on its data is ours. `shards` are
+        those that this node bids for, now and whenever it does not own them.
         """
+        self._wanted = tuple(shards)
         self._ports.bus.listen(self.library.hear)
         self._ports.bus.subscribe(self.runtime.receive)
-        await self.runtime.acquire(proven_dead=proven_dead)
+        await self.runtime.acquire(self._wanted, proven_dead=proven_dead)
         # What a former owner promised must have landed before the shelf is read from facts.
         await self.runtime.recovered()
         await self.library.fill()
@@ -174,7 +179,7 @@ class Node:
 
     async def _keep(self) -> None:
         await self.runtime.keep()
-        lost = [shard for shard in range(SHARD_COUNT) if shard not in self.runtime.owned]
+        lost = [shard for shard in self._wanted if shard not in self.runtime.owned]
         if lost:
             await self.runtime.acquire(lost)
 
@@ -185,10 +190,9 @@ class Node:
             await self.runtime.tell(report.video_id, ended)
             return
         await self.runtime.tell(report.video_id, EncodingStarted(generation=report.generation))
-        self.runtime.show(
-            report.author_id,
-            lambda actor, turn: progressed(actor.user, report.video_id, report.progress, turn),
-        )
+        if report.progress > 0:
+            going_on = EncodingProgressed(video_id=report.video_id, progress=report.progress)
+            await self.runtime.tell(report.author_id, going_on)
 
     async def sweep(self) -> None:
         """Find what no event will come for: forgotten uploads, and counts that may be wrong."""
@@ -201,18 +205,19 @@ class Node:
     async def _complete_forgotten(self) -> None:
         before = self._clock.unix_ms() - _FORGOTTEN_MS
         blobs = await self._ports.blobs.list("quarantine/", older_than_ms=before, limit=_SWEEP)
-        stored = {parse_id(blob.name.rpartition("/")[2]) or 0: blob for blob in blobs}
+        stored = {parse_id(blob.name.split("/")[1]) or 0: blob for blob in blobs}
         for record in await self._ports.videos.videos([each for each in stored if each]):
             waiting = record.media is None or record.media.status == "awaiting_upload"
             if waiting and not record.video.removed:
-                await self.runtime.ask(
-                    record.video.author_id,
-                    NoticeStored(
-                        video_id=record.video.video_id,
-                        stored_bytes=stored[record.video.video_id].size_bytes,
-                    ),
-                    Caller(),
-                )
+                await self._complete(record, stored[record.video.video_id])
+
+    async def _complete(self, record: VideoRecord, blob: StoredBlob) -> None:
+        notice = NoticeStored(video_id=record.video.video_id, stored_bytes=blob.size_bytes)
+        try:
+            await self.runtime.ask(record.video.author_id, notice, Caller())
+        except KinoraError as error:
+            # The next sweep tries again; the others must not wait for this one.
+            self._alarm(f"sweep of upload {record.video.video_id}", error)
 
     async def _recount_shard(self, shard: int) -> None:
         """Take all counts of a shard anew; it is clean when none of them moved meanwhile."""

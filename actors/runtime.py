@@ -315,16 +315,6 @@ class Runtime:
             return
         raise Internal(context=f"{event!r} never has enough")
 
-    def show(self, user_id: int, work: Callable[[Any, Turn], None]) -> None:
-        """Let something pass to a user who is here; nothing of it is kept."""
-        cell = self._cells.get(user_id)
-        if cell is not None and cell.actor is not None:
-            turn = Turn(user_id, self._with.clock.unix_ms(), {})
-            work(cell.actor, turn)
-            for connection, frame in turn.frames:
-                if frame is not None:
-                    self._with.sockets.deliver(connection, (frame,))
-
     async def recount(self, entity: int, kind: Kind, tally: Callable[[int], Any]) -> int | None:
         """Set an entity's counts to the sizes of its facts; how far they were off, None if it kept moving."""
         cell = await self._activate(entity, kind)

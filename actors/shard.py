@@ -21,7 +21,7 @@ from functools import partial
 import msgspec
 
 from actors.batch import OUTGOING, ROWS, Backlog, Batch, ShardStatistics
-from actors.events import DiscardMedia, EncodeVideo, Errand
+from actors.events import CancelEncoding, DiscardMedia, EncodeVideo, Errand
 from actors.line import Line
 from actors.mailbox import MailboxBudget
 from actors.ports.bus import Envelope, EventBus
@@ -265,6 +265,8 @@ class OwnedShard:
         match errand:
             case EncodeVideo(job=job):
                 await self._with.jobs.submit(job)
+            case CancelEncoding(video_id=video_id):
+                await self._with.jobs.withdraw(video_id)
             case DiscardMedia(prefixes=prefixes):
                 for prefix in prefixes:
                     await self._with.blobs.discard(prefix)

@@ -14,7 +14,7 @@ import msgspec
 
 from actors import events as e
 from actors.actor import Loader
-from actors.media import EncodedMedia, MediaJob, media_prefix, source_name
+from actors.media import EncodedMedia, MediaJob, media_prefix, source_name, source_prefix
 from actors.messages import Message
 from actors.records import VideoRecord, VideoTally
 from actors.rows import CountsRow, VideoMediaRow, VideoStatus
@@ -148,13 +148,14 @@ class VideoActor:
                 self.media, error_code=outcome.code, error_title=outcome.title
             )
             self._turn(turn, "failed")
-        turn.errands.append(e.DiscardMedia(prefixes=(source_name(self.id),)))
+        turn.errands.append(e.DiscardMedia(prefixes=(source_prefix(self.id),)))
 
     def _removed(self, turn: Turn) -> None:
         if self.media is None or self._status == "deleted":
             return
         self._turn(turn, "deleted")
-        turn.errands.append(e.DiscardMedia(prefixes=(f"v/{self.id}/", source_name(self.id))))
+        turn.errands.append(e.CancelEncoding(video_id=self.id))
+        turn.errands.append(e.DiscardMedia(prefixes=(f"v/{self.id}/", source_prefix(self.id))))
         turn.broadcasts.append(e.Withdrawn(video_id=self.id))
 
     def _turn(self, turn: Turn, status: VideoStatus) -> None:

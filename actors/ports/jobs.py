@@ -34,6 +34,10 @@ class JobDesk(Protocol):
         """
         ...
 
+    async def withdraw(self, video_id: int) -> None:
+        """End whatever is under way for a video; nobody is told. Repeatable."""
+        ...
+
     def report_to(self, reporter: Reporter) -> None:
         """Call `reporter` with every report; one with an outcome again until the call returns.
 
@@ -59,7 +63,10 @@ class BlobBin(Protocol):
         ...
 
     async def discard(self, prefix: str) -> int:
-        """Remove every object whose name starts with `prefix`; returns how many. Repeatable."""
+        """Remove every object whose name starts with `prefix`; returns how many. Repeatable.
+
+        A prefix ends with `/` unless it is the whole name of an object that begins no other.
+        """
         ...
 
     async def list(self, prefix: str, *, older_than_ms: int, limit: int) -> Sequence[StoredBlob]:

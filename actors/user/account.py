@@ -10,7 +10,7 @@ import msgspec
 
 from actors import answers
 from actors.cards import author_answer
-from actors.events import AccountClosed, ProfileChanged
+from actors.events import AccountClosed, DiscardMedia, ProfileChanged
 from actors.messages import (
     ChangePassword,
     CredentialFound,
@@ -146,6 +146,7 @@ def delete_account(user: User, message: DeleteAccount, turn: Turn) -> bytes:
     assert user.account is not None
     user.account = msgspec.structs.replace(user.account, deleted=True, avatar=None, bio="")
     turn.write(user.account)
+    turn.errands.append(DiscardMedia(prefixes=(f"a/{user.id}/",)))
     for session in list(user.sessions.values()):
         _end(user, turn, session)
     turn.broadcasts.append(ProfileChanged(user_id=user.id))
@@ -171,6 +172,9 @@ def set_avatar(user: User, message: SetAvatar, turn: Turn) -> bytes:
     """Show another picture, or none."""
     assert user.account is not None
     spend(user, turn, "edits", user.world.limits.edits_a_minute)
+    old = user.account.avatar
+    if old is not None and old != message.name:
+        turn.errands.append(DiscardMedia(prefixes=(old,)))
     return _changed(user, turn, msgspec.structs.replace(user.account, avatar=message.name))
 
 

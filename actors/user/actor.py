@@ -11,6 +11,7 @@ from actors.events import (
     AccountClosed,
     AnyEvent,
     CommentNoticed,
+    EncodingProgressed,
     LikeNoticed,
     UserBlocked,
     UserFollowed,
@@ -84,6 +85,7 @@ HANDLERS: Mapping[type[m.Message[Any]], Handler] = {
 
 HEARERS: Mapping[type, Callable[[User, Any, Turn], None]] = {
     VideoTurned: uploads.turned,
+    EncodingProgressed: uploads.progressed,
     VideoArrived: following.arrived,
     LikeNoticed: notifications.like_noticed,
     CommentNoticed: notifications.comment_noticed,

@@ -50,7 +50,9 @@ def page(user: User, message: GetFeed, turn: Turn) -> bytes:
     if shown is None and message.cursor is not None:
         feed.remember(user, key, (*(card.video_id for card in chosen), *end), turn)
     token = user.world.cursors.sign(user.id, _NAME, end) if end > (0, 0) else None
-    request = feed.req_id(user, 1, before[0], before[1])
+    # A new chain starts at the top, which is another place every time.
+    place = before if message.cursor is not None else (turn.now_ms, 0)
+    request = feed.req_id(user, 1, *place)
     return feed.glue(user, items, token, request, turn.now_ms)
 
 

@@ -31,9 +31,11 @@ def like_noticed(user: User, event: LikeNoticed, turn: Turn) -> None:
         return
     group = f"like:{event.video_id}"
     earlier = _earlier(user, turn, group)
-    user.hidden(turn)
+    hidden = user.hidden(turn)
+    # The event about it names who liked, and is made where nothing can be fetched.
+    user.world.library.profiles.entries(turn, (event.user_id,))
     user.count(turn, likes_received=1)
-    if event.user_id == user.id or event.user_id in user.hidden(turn):
+    if event.user_id == user.id or event.user_id in hidden:
         return
     _note(user, turn, group, "like", event.user_id, earlier, count=event.likes,
           video_id=event.video_id)  # fmt: skip

@@ -81,6 +81,7 @@ class User:
         "pages",
         "playlist",
         "previous",
+        "progress",
         "ring",
         "ring_bytes",
         "seen",
@@ -123,6 +124,12 @@ class User:
         #: The last pages by their cursor, so that the same cursor gives the same ids.
         self.pages: dict[tuple[int, ...], tuple[int, ...]] = (
             _decode_pages(parts["pages"]) if "pages" in parts else {}
+        )
+        #: How far encodings were when this actor was last asleep; none of them may seem to fall.
+        self.progress: dict[int, float] = (
+            msgspec.msgpack.decode(parts["progress"], type=dict[int, float])
+            if "progress" in parts
+            else {}
         )
         self.ring: deque[tuple[int, bytes]] = deque(
             sorted(_decode_event(value) for name, value in parts.items() if name[:2] == EVENT_PART)

@@ -9,6 +9,7 @@ import msgspec
 from actors import answers
 from actors.events import (
     CardChanged,
+    EncodingProgressed,
     LoudAuthor,
     UploadOpened,
     UploadRemoved,
@@ -50,8 +51,6 @@ from sharding.errors import (
 _DAY_MS = 86_400_000
 #: Unfinished uploads that an actor holds in memory.
 _HELD = 200
-#: Followers that one event is addressed to at most.
-_CHUNK = 500
 
 
 def get_upload_limits(user: User, message: GetUploadLimits, turn: Turn) -> bytes:
@@ -224,12 +223,12 @@ def turned(user: User, event: VideoTurned, turn: Turn) -> None:
         if len(followers) > user.world.feed.push_bound:
             turn.broadcasts.append(LoudAuthor(user_id=user.id))
         else:
-            ids = [row.follower_id for row in followers]
             arrived = VideoArrived(
                 video_id=video_id, author_id=user.id, published_ms=event.published_ms
             )
-            for at in range(0, len(ids), _CHUNK):
-                turn.tell(ids[at : at + _CHUNK], arrived)
+            # One event for each shard that holds followers, however many they are.
+            if followers:
+                turn.tell([row.follower_id for row in followers], arrived)
         sockets.announce(user, turn, "video.ready", {"video_id": str(video_id)})
     elif event.status == "deleted":
         uploads.pop(video_id, None)
@@ -248,18 +247,20 @@ def turned(user: User, event: VideoTurned, turn: Turn) -> None:
             )
 
 
-def progressed(user: User, video_id: int, progress: float, turn: Turn) -> None:
-    """A job reports how far it is; shown at once, kept nowhere."""
-    upload = user.uploads.get(video_id) if user.uploads is not None else None
-    if upload is None or progress <= upload.progress:
+def progressed(user: User, event: EncodingProgressed, turn: Turn) -> None:
+    """An encoding goes on. Kept with the state, so that it never falls, not even after a crash."""
+    upload = _uploads(user, turn).get(event.video_id)
+    if upload is None or event.progress <= upload.progress:
         return
-    upload.progress = progress
+    upload.progress = event.progress
+    running = {video_id: each.progress for video_id, each in _uploads(user, turn).items()}
+    turn.put("progress", msgspec.msgpack.encode(running))
     frame = answers.to_json(
         {
             "op": "event",
             "type": "upload.progress",
             "at": answers.at(turn.now_ms),
-            "data": {"video_id": str(video_id), "progress": round(progress, 3)},
+            "data": {"video_id": str(event.video_id), "progress": round(event.progress, 3)},
         }
     )
     sockets.push(user, turn, frame)
@@ -273,6 +274,9 @@ def _uploads(user: User, turn: Turn) -> dict[int, Upload]:
         )
         if user.uploads is None:
             user.uploads = {each.video.video_id: _of_record(each) for each in records}
+            for video_id, progress in user.progress.items():
+                if video_id in user.uploads:
+                    user.uploads[video_id].progress = progress
     return user.uploads
 
 
