@@ -1,0 +1,93 @@
+"""What Sanic's HTTP connection lacks: becoming a websocket of ours, and an ending that the client can read."""
+
+import asyncio
+from typing import Any
+
+from sanic import Request
+from sanic.server.protocols.http_protocol import HttpProtocol
+
+from gateway.websocket import WebSocket
+
+#: How long a client may go on sending a body that was refused, in seconds.
+LINGER_S = 1.0
+
+
+class GatewayProtocol(HttpProtocol):
+    """Sanic's HTTP connection, able to become a `WebSocket` and to end politely."""
+
+    __slots__ = ("_ending", "linger", "websocket")
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.websocket: WebSocket | None = None
+        #: Set when a request was answered before its body was read.
+        self.linger = False
+        self._ending: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.websocket is not None:
+            self.websocket.data_received(data)
+        elif self._ending is None:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        if self.websocket is not None:
+            self.websocket.eof_received()
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.websocket is not None:
+            self.websocket.connection_lost()
+        if self._ending is not None:
+            self._ending.cancel()
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[no-untyped-call]
+        if self.websocket is not None:
+            self.websocket.pause_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()  # type: ignore[no-untyped-call]
+        if self.websocket is not None:
+            self.websocket.resume_writing()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Called when the handler is done; a websocket ends with its own goodbye."""
+        if self.websocket is not None:
+            self.websocket.close(1000)
+        elif self.linger and self.transport is not None and self.transport.can_write_eof():
+            self.linger = False
+            self._end_politely(self.transport)
+        elif self._ending is None:
+            super().close(timeout)
+
+    def _end_politely(self, transport: asyncio.Transport) -> None:
+        """Say that nothing more comes, and swallow what the client still sends for a moment.
+
+        Closing at once would reset the connection, and the client would never read why it was refused.
+        """
+        if transport.is_closing():
+            return
+        self.recv_buffer.clear()
+        transport.write_eof()
+        transport.resume_reading()
+        self._ending = self.loop.call_later(LINGER_S, transport.abort)
+
+    def close_if_idle(self) -> bool:
+        """A websocket is never idle: whoever drains says goodbye to it."""
+        return False if self.websocket is not None else bool(super().close_if_idle())
+
+
+def linger_if_unread(request: Request) -> None:
+    """Let the connection of a refused request end politely when too much of its body is still to come.
+
+    A short rest Sanic reads itself, and goes on with the next request.
+    """
+    stream: Any = request.stream
+    if stream is None or not stream.request_body:
+        return
+    protocol: Any = request.transport.get_protocol()
+    if stream.request_body == "chunked" or stream.request_bytes > protocol.request_max_size:
+        stream.keep_alive = False
+        protocol.linger = True

@@ -1,0 +1,264 @@
+"""What is said on a websocket: hello, welcome, commands and their answers.
+
+Frames of a client are handled one after another, so its commands take effect in the order it sent them. A command
+that is refused is answered and the talk goes on; a frame that is no message at all ends it.
+"""
+
+import asyncio
+import logging
+from hashlib import blake2b
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import orjson
+
+from actors.messages import (
+    Attached,
+    AttachSocket,
+    Caller,
+    Command,
+    DetachSocket,
+    LikeVideo,
+    ReportViews,
+)
+from gateway import errors
+from gateway.bodies import MAX_SOCKET_VIEWS
+from gateway.decoding import read_json, read_views
+from gateway.edge import Edge
+from gateway.fields import Id
+from gateway.limits import Limit
+from gateway.sockets import Connection
+from gateway.tokens import Principal
+from gateway.websocket import BAD_FRAME, BROKEN, RESTART, SESSION_ENDED, TOO_MANY
+from sharding.errors import InvalidRequest, KinoraError, RateLimited, Unauthenticated
+
+MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[!-~]+$")]
+
+R = TypeVar("R")
+
+_LOG = logging.getLogger("kinora.gateway.sockets")
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
+    """Base of what clients say."""
+
+
+class Hello(Said, frozen=True, kw_only=True, tag="hello"):
+    """First of all; `resume` is the last number that was seen."""
+
+    resume: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
+
+
+class SaidView(Said, frozen=True, kw_only=True, tag="view"):
+    """What was watched."""
+
+    id: MessageId
+    views: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_SOCKET_VIEWS)]
+
+
+class SaidLike(Said, frozen=True, kw_only=True, tag="like"):
+    """Like a video."""
+
+    id: MessageId
+    video_id: Id
+
+
+class SaidUnlike(Said, frozen=True, kw_only=True, tag="unlike"):
+    """No longer like a video."""
+
+    id: MessageId
+    video_id: Id
+
+
+class SaidPing(Said, frozen=True, kw_only=True, tag="ping"):
+    """Answered at once, to measure the way."""
+
+    id: MessageId
+
+
+Saying = Hello | SaidView | SaidLike | SaidUnlike | SaidPing
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to hello."""
+
+    op: Literal["welcome"] = "welcome"
+    seq: int
+    resumed: bool
+    heartbeat_s: int
+
+
+class Resync(msgspec.Struct, frozen=True, kw_only=True):
+    """What was missed is not known: read again, and go on after `seq`."""
+
+    op: Literal["resync"] = "resync"
+    seq: int
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    """The least that a message must be."""
+
+    op: str
+    id: str | None = None
+
+
+class Dialogue:
+    """The talk on one connection."""
+
+    __slots__ = ("_connection", "_edge", "_pace", "_request_id", "_strikes", "_who")
+
+    def __init__(self, edge: Edge, connection: Connection, who: Principal, request_id: str) -> None:
+        self._edge = edge
+        self._connection = connection
+        self._who = who
+        self._request_id = request_id
+        self._pace: Limit[int] = Limit(
+            "frames", edge.settings.frames_per_socket, keys=1, clock=edge.clock
+        )
+        self._strikes = 0
+
+    async def run(self) -> None:
+        """Talk until one side has enough. The actor is always told of the end."""
+        socket = self._connection.socket
+        try:
+            if not await self._greet():
+                return
+            while (frame := await socket.receive()) is not None:
+                await self._hear(frame)
+        except Unauthenticated:
+            socket.close(SESSION_ENDED, "session ended")
+        except KinoraError as error:
+            _LOG.info("socket_refused request_id=%s error=%r", self._request_id, error)
+            socket.close(RESTART, error.code)
+        except Exception:
+            _LOG.exception("socket_failed request_id=%s", self._request_id)
+            socket.close(BROKEN, "internal")
+        finally:
+            self._edge.deps.sockets.remove(self._connection)
+            self._leave()
+
+    async def _greet(self) -> bool:
+        socket = self._connection.socket
+        try:
+            async with asyncio.timeout(self._edge.settings.hello_timeout_s):
+                first = await socket.receive()
+        except TimeoutError:
+            first = b""
+        if first is None:
+            return False
+        try:
+            hello = _read(first)
+        except InvalidRequest:
+            hello = None
+        if not isinstance(hello, Hello):
+            socket.close(BAD_FRAME, "hello first")
+            return False
+        attached = await self._ask(
+            AttachSocket(connection=self._connection.id, resume=hello.resume)
+        )
+        self._connection.welcome(self._welcome(attached))
+        return True
+
+    def _welcome(self, attached: Attached) -> list[bytes]:
+        welcome = Welcome(
+            seq=attached.seq,
+            resumed=attached.resumed,
+            heartbeat_s=self._edge.settings.heartbeat_s,
+        )
+        frames = [msgspec.json.encode(welcome)]
+        if attached.resync:
+            frames.append(msgspec.json.encode(Resync(seq=attached.seq)))
+        return frames + list(attached.missed)
+
+    async def _hear(self, frame: bytes) -> None:
+        """Handle one message of the client."""
+        socket = self._connection.socket
+        try:
+            envelope = read_json(frame, _Envelope)
+        except InvalidRequest:
+            socket.close(BAD_FRAME, "not a message")
+            return
+        message_id = envelope.id if envelope.id and len(envelope.id) <= 64 else None
+        try:
+            self._count()
+            saying = _read(frame)
+            socket.send(_ack(message_id, await self._do(saying, frame)))
+        except KinoraError as error:
+            if (code := errors.close_code_of(error)) is not None:
+                socket.close(code, error.code)
+                return
+            socket.send(errors.socket_error(error, message_id))
+            if self._strikes > self._edge.settings.socket_strikes:
+                socket.close(TOO_MANY, "too many frames")
+
+    def _count(self) -> None:
+        try:
+            self._pace.spend(0)
+        except RateLimited:
+            self._strikes += 1
+            raise
+        self._strikes = 0
+
+    async def _do(self, saying: Saying, frame: bytes) -> bytes:
+        """The JSON object that answers a message."""
+        match saying:
+            case SaidPing():
+                return b"{}"
+            case SaidLike(id=key, video_id=video_id) | SaidUnlike(id=key, video_id=video_id):
+                liked = isinstance(saying, SaidLike)
+                like = LikeVideo(video_id=int(video_id), liked=liked)
+                return await self._ask(like, op=("like" if liked else "unlike", key), frame=frame)
+            case SaidView(id=key, views=entries):
+                views, unusable = read_views(entries)
+                report = ReportViews(views=views, unusable=unusable)
+                return await self._ask(report, op=("view", key), frame=frame)
+            case Hello():
+                raise InvalidRequest("Hello was said before.")
+
+    async def _ask(
+        self, message: Command[R], *, op: tuple[str, str] | None = None, frame: bytes = b""
+    ) -> R:
+        edge, who = self._edge, self._who
+        caller = edge.caller(
+            self._request_id,
+            session=who.session,
+            command=True,
+            op=(str(who.user_id), "WS", *op) if op else None,
+            digest=blake2b(frame, digest_size=16).digest() if op else b"",
+        )
+        return await edge.node.ask(who.user_id, message, caller)
+
+    def _leave(self) -> None:
+        caller = self._edge.caller(self._request_id, session=self._who.session, command=True)
+        message = DetachSocket(connection=self._connection.id)
+        try:
+            self._edge.deps.tasks.spawn(
+                _quietly(self._edge, self._who.user_id, message, caller),
+                name=f"detach {self._connection.id}",
+            )
+        except RuntimeError:
+            # The process ends; the actor learns of it when it next delivers.
+            return
+
+    def __repr__(self) -> str:
+        return f"<Dialogue {self._connection!r} strikes={self._strikes}>"
+
+
+def _read(frame: bytes) -> Saying:
+    # A union is a shape too, though not a `type` to mypy.
+    shape: Any = Saying
+    saying: Saying = read_json(frame, shape)
+    return saying
+
+
+async def _quietly(edge: Edge, user_id: int, message: DetachSocket, caller: Caller) -> None:
+    try:
+        await edge.node.ask(user_id, message, caller)
+    except KinoraError as error:
+        _LOG.info("detach_failed connection=%s error=%r", message.connection, error)
+
+
+def _ack(message_id: str | None, answer: bytes) -> bytes:
+    """The answer's members behind the name of what is answered."""
+    head = b'{"op":"ack","id":%b' % orjson.dumps(message_id)
+    return head + (b"," + answer[1:] if len(answer) > 2 else b"}")

@@ -1,0 +1,48 @@
+"""Bodies that are read as they arrive, because they are too large for Sanic's own buffer."""
+
+from collections.abc import AsyncIterator
+
+from sanic import Request
+
+from sharding.errors import InvalidRequest, TooLarge
+
+
+async def chunks_of(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body in pieces.
+
+    Raises:
+        TooLarge: it is announced, or turns out, to be longer than `max_bytes`.
+    """
+    announced = content_length(request)
+    if announced is not None and announced > max_bytes:
+        raise TooLarge
+    got = 0
+    assert request.stream is not None
+    async for chunk in request.stream:  # type: ignore[attr-defined]  # Http has __aiter__
+        got += len(chunk)
+        if got > max_bytes:
+            raise TooLarge
+        yield chunk
+
+
+async def read_capped(request: Request, max_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: see `chunks_of`.
+    """
+    return b"".join([chunk async for chunk in chunks_of(request, max_bytes)])
+
+
+def content_length(request: Request) -> int | None:
+    """How long the body says it is; None when it comes in chunks.
+
+    Raises:
+        InvalidRequest: it is not a number.
+    """
+    text = request.headers.getone("content-length", None)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise InvalidRequest("Content-Length is not a number.")
+    return int(text)
