@@ -130,6 +130,15 @@ class ReadCache(Generic[K, V]):
         self._entries.pop(key, None)
         self._reading.pop(key, None)
 
+    def revise(self, key: K, change: Callable[[V], V]) -> None:
+        """Change an entry that is in memory; one that is being read does not count."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self.spoil(key)
+        else:
+            self._entries[key] = change(entry)
+            self._reading.pop(key, None)
+
     def spoil_where(self, condition: Callable[[V], bool]) -> None:
         """Forget all entries that meet a condition."""
         for key in [k for k, v in self._entries.items() if v is not None and condition(v)]:

@@ -40,6 +40,10 @@ from sharding.errors import (
 REPLIES: Codec[Reply] = Codec(Reply)
 
 
+#: First half of the key under which a turn fetches the kept answer of its op.
+_ANSWER = "answer"
+
+
 class Letter:
     """A command on its way through a cell."""
 
@@ -80,6 +84,7 @@ class Cell:
         "gate",
         "loading",
         "mailbox",
+        "queries",
         "shard",
         "soft",
         "used",
@@ -102,6 +107,8 @@ class Cell:
         #: Set while the actor is being loaded.
         self.loading: asyncio.Future[None] | None = None
         self.busy = False
+        #: Queries that wait for something and will go on with this actor.
+        self.queries = 0
         #: The last batch that carries something of this actor.
         self.gate: Batch | None = None
         #: Parts to be written behind.
@@ -196,7 +203,7 @@ class Cell:
             lacking: Need | None = need
             for _ in range(self._settings.max_fetches):
                 assert lacking is not None
-                answers[lacking.key] = await lacking.load()
+                await self.fetch(lacking, answers)
                 lacking = self._attempt(letter, answers)
                 if lacking is None:
                     break
@@ -205,12 +212,19 @@ class Cell:
         except KinoraError as error:
             error.executed = False
             letter.refuse(error)
-        except BaseException as error:
+        except Exception as error:
+            self._alarm(f"fetch of {self.entity} for {type(letter.message).__name__}", error)
             letter.refuse(Internal(executed=False, context=repr(error)))
-            raise
         finally:
             self.busy = False
         self._work(self.mailbox.get_nowait() if self.mailbox is not None else None)
+
+    async def fetch(self, need: Need, answers: dict[Hashable, object]) -> None:
+        """Get what a handler lacks, once this actor's own rows can be read."""
+        if not (self.settled or is_answer(need.key)):
+            assert self.gate is not None
+            await asyncio.wait((self.gate.landed,))
+        answers[need.key] = await need.load()
 
     def _attempt(self, letter: Letter, answers: dict[Hashable, object]) -> Need | None:
         """Take the turn; what it lacks, or None when the letter is answered, refused or on its way."""
@@ -261,7 +275,7 @@ class Cell:
             IdempotencyConflict: it was another request.
         """
         known = turn.fetched(
-            ("answer", caller.op_id),
+            (_ANSWER, caller.op_id),
             lambda: self._store.answer(self.shard.number, caller.op_id, now_ms=turn.now_ms),
         )
         if known is not None and known.digest != caller.digest:
@@ -303,6 +317,7 @@ class Cell:
         """Whether it may be let go."""
         return (
             not self.busy
+            and self.queries == 0
             and self.mailbox is None
             and self.loading is None
             and not self.soft
@@ -323,6 +338,11 @@ class Cell:
             f"<Cell {self.entity} shard={self.shard.number} active={self.actor is not None}"
             f" busy={self.busy} waiting={waiting}>"
         )
+
+
+def is_answer(key: Hashable) -> bool:
+    """Whether a turn fetches a kept answer, which does not lie among the facts."""
+    return isinstance(key, tuple) and key[0] == _ANSWER
 
 
 def _when(moment: asyncio.Future[None], letter: Letter, reply: Any) -> None:

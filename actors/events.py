@@ -196,6 +196,16 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     views: int
 
 
+class UserCounted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To every node's caches: a user's counts are now these."""
+
+    user_id: int
+    followers: int
+    following: int
+    videos: int
+    likes_received: int
+
+
 class Published(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """To every node's caches: a video plays now."""
 
@@ -227,7 +237,9 @@ class ProfileChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 #: Broadcasts are hints about caches: losing one makes a page older, never wrong for ever.
-Broadcast = Counted | Published | Withdrawn | CardChanged | ProfileChanged | LoudAuthor
+Broadcast = (
+    Counted | UserCounted | Published | Withdrawn | CardChanged | ProfileChanged | LoudAuthor
+)
 
 
 class EncodeVideo(msgspec.Struct, frozen=True, kw_only=True, tag=True):

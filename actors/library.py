@@ -5,6 +5,9 @@ read from facts and kept true by broadcasts; all of it is bounded; nothing of it
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
 
 from actors.caches import ReadCache
 from actors.cards import Card, tags_of
@@ -15,6 +18,7 @@ from actors.events import (
     LoudAuthor,
     ProfileChanged,
     Published,
+    UserCounted,
     Withdrawn,
 )
 from actors.media_links import MediaLinks
@@ -75,6 +79,8 @@ class Library:
                         card.count(message)
                 else:
                     self.cards.spoil(video_id)
+            case UserCounted(user_id=user_id):
+                self.profiles.revise(user_id, partial(_recounted, counted=message))
             case Published(video_id=video_id):
                 self.cards.spoil(video_id)
                 self._tasks.spawn(self._shelve_published(video_id), name="shelve")
@@ -128,3 +134,14 @@ class Library:
 
     def __repr__(self) -> str:
         return f"<Library {self.cards!r} {self.profiles!r} {self.shelf!r}>"
+
+
+def _recounted(profile: Profile, counted: UserCounted) -> Profile:
+    counts = msgspec.structs.replace(
+        profile.counts,
+        followers=counted.followers,
+        following=counted.following,
+        videos=counted.videos,
+        likes_received=counted.likes_received,
+    )
+    return msgspec.structs.replace(profile, counts=counts)

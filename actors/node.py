@@ -41,6 +41,8 @@ from sharding.shards import SHARD_COUNT, shard_of
 
 #: Entities that one sweep counts anew at most, and stored uploads that it completes.
 _SWEEP = 500
+#: Videos that one sweep counts anew though nothing is wrong with them.
+_SLOWLY = 20
 #: An upload that has lain for so long without being completed is found by the sweep, in milliseconds.
 _FORGOTTEN_MS = 5_000
 #: Attempts to find an entity quiet.
@@ -95,6 +97,8 @@ class Node:
         self._tasks = tasks
         self._alarm = alarm
         self._wanted: tuple[int, ...] = ()
+        #: The last video that the slow sweep has counted anew.
+        self._swept = 0
         self.library = Library(
             people=ports.people,
             videos=ports.videos,
@@ -160,6 +164,8 @@ class Node:
 
     async def stop(self) -> None:
         """Write everything behind and give the shards up."""
+        # What is given up must not be bid for again by the clock that keeps leases.
+        self._wanted = ()
         await self.runtime.stop()
 
     def _every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -199,6 +205,7 @@ class Node:
         await self._complete_forgotten()
         for entity in self.runtime.suspects()[:_SWEEP]:
             await self._recount(entity, "video")
+        await self._recount_some()
         for shard in list(self.runtime.dirty)[:1]:
             await self._recount_shard(shard)
 
@@ -219,6 +226,14 @@ class Node:
             # The next sweep tries again; the others must not wait for this one.
             self._alarm(f"sweep of upload {record.video.video_id}", error)
 
+    async def _recount_some(self) -> None:
+        """Take the counts of the next few videos anew, so that in time all are, also of sleepers."""
+        records = await self._ports.videos.every_video(self._swept, _SLOWLY)
+        self._swept = records[-1].video.video_id if len(records) == _SLOWLY else 0
+        for record in records:
+            if shard_of(record.video.video_id) in self.runtime.owned:
+                await self._recount(record.video.video_id, "video")
+
     async def _recount_shard(self, shard: int) -> None:
         """Take all counts of a shard anew; it is clean when none of them moved meanwhile."""
         clean = True
@@ -227,13 +242,13 @@ class Node:
             after = records[-1].video.video_id
             for record in records:
                 if shard_of(record.video.video_id) == shard:
-                    clean &= await self._recount(record.video.video_id, "video") is not None
+                    clean &= await self._recount(record.video.video_id, "video") == 0
         after = 0
         while users := await self._ports.people.everyone(after, _SWEEP):
             after = users[-1]
             for user_id in users:
                 if shard_of(user_id) == shard:
-                    clean &= await self._recount(user_id, "user") is not None
+                    clean &= await self._recount(user_id, "user") == 0
         if clean:
             self.runtime.dirty.discard(shard)
 

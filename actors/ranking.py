@@ -86,7 +86,7 @@ class ShelfRanker:
                     break
                 else:
                     sources.pop(source, None)
-        return self._spread([*mixed, *own], count)
+        return [*self._spread(mixed, count), *own][:count]
 
     def _spread(self, chosen: list[Chosen], count: int) -> list[Chosen]:
         """Keep authors apart: the next is the first that fits, or simply the first where none does."""

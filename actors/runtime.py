@@ -11,6 +11,7 @@ paused, partitioned or simply wrong cannot do harm, only be refused. What it pro
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -70,7 +71,8 @@ class Runtime:
         self._alarm = alarm
         self._shards: dict[int, OwnedShard] = {}
         self._cells: dict[int, Cell] = {}
-        self._soft: set[Cell] = set()
+        #: Cells with something to write behind, in the order in which that came up.
+        self._soft: dict[Cell, None] = {}
         self._loading = 0
         self._activations = 0
         self._passivations = 0
@@ -99,12 +101,11 @@ class Runtime:
                 epoch=next_epoch(fences[shard], intended=0, unix_ms=now),
                 owner=self.owner,
                 lease_until_ms=now + self._settings.lease_ms,
-                proven_dead=proven_dead if proven_dead is not None else None,
+                proven_dead=proven_dead,
             )
             for shard in shards
         ]
-        owned: list[OwnedShard] = []
-        heads = []
+        owned: list[int] = []
         for bid, result in zip(bids, await store.install(bids, now_ms=now), strict=True):
             if isinstance(result, Refused):
                 continue
@@ -113,14 +114,12 @@ class Runtime:
                 continue
             shard = OwnedShard(bid.shard, head, self._with, self._lost)
             self._shards[bid.shard] = shard
-            owned.append(shard)
-            heads.append(head)
-        for shard, head in zip(owned, heads, strict=True):
+            owned.append(bid.shard)
             if head.intents or head.outbox:
                 self._with.tasks.spawn(shard.recover(head), name=f"recover-{shard.number}")
             else:
                 shard.recovered.set_result(None)
-        return [shard.number for shard in owned]
+        return owned
 
     async def recovered(self) -> None:
         """Return when the rows that former owners promised have landed."""
@@ -130,7 +129,11 @@ class Runtime:
     async def keep(self) -> None:
         """Renew the leases of all shards; to be called at least every third of a lease."""
         until = self._with.clock.unix_ms() + self._settings.lease_ms
-        await self._with.store.renew(tuple(self._shards), owner=self.owner, lease_until_ms=until)
+        held = dict(self._shards)
+        renewed = await self._with.store.renew(tuple(held), owner=self.owner, lease_until_ms=until)
+        # Somebody else owns the others; what is in memory of them must not be served any longer.
+        for number in sorted(held.keys() - set(renewed)):
+            held[number].lose("its lease could not be renewed")
 
     def _lost(self, shard: OwnedShard) -> None:
         self._shards_lost += 1
@@ -139,6 +142,7 @@ class Runtime:
     def _forget(self, shard: OwnedShard) -> None:
         if self._shards.get(shard.number) is shard:
             del self._shards[shard.number]
+            self.dirty.discard(shard.number)
         statistics = shard.statistics()
         self._past = ShardStatistics(
             backlog=0,
@@ -147,7 +151,7 @@ class Runtime:
         )
         for cell in [cell for cell in self._cells.values() if cell.shard is shard]:
             cell.close()
-            self._soft.discard(cell)
+            self._soft.pop(cell, None)
             del self._cells[cell.entity]
 
     # Asking.
@@ -168,7 +172,7 @@ class Runtime:
         except Need:
             return None
         if cell.soft:
-            self._soft.add(cell)
+            self._soft[cell] = None
         # A page that had to be committed first is asked for again by `ask`, which waits for it.
         return reply if batch is None else None
 
@@ -181,6 +185,8 @@ class Runtime:
             DeadlineExceeded: `executed` is False when it had not begun.
             KinoraError: refused or failed; `executed` says what is certain.
         """
+        if self._stopping:
+            raise NotOwner()
         remaining = None
         if caller.deadline:
             remaining = caller.deadline - self._with.clock.monotonic()
@@ -202,7 +208,7 @@ class Runtime:
             if letter is not None and not letter.started:
                 letter.future.cancel()
             if (held := self._cells.get(user_id)) is not None and held.soft:
-                self._soft.add(held)
+                self._soft[held] = None
 
     async def _query(self, cell: Cell, message: Message[R], session: int) -> R:
         answers: dict[Hashable, object] = {}
@@ -210,13 +216,7 @@ class Runtime:
             try:
                 reply, batch = cell.query(message, session, answers)
             except Need as need:
-                try:
-                    answers[need.key] = await need.load()
-                except KinoraError as error:
-                    error.executed = False
-                    raise
-                if cell.actor is None:
-                    cell = await self._activate(cell.entity, "user")
+                cell = await self._supply(cell, need, answers)
                 continue
             gate = batch or cell.gate
             if gate is not None and not gate.committed.done():
@@ -224,6 +224,18 @@ class Runtime:
             answer: R = reply
             return answer
         raise Internal(context=f"{message!r} never has enough")
+
+    async def _supply(self, cell: Cell, need: Need, answers: dict[Hashable, object]) -> Cell:
+        """Fetch what a query lacks; the cell that it goes on in, which stays meanwhile."""
+        cell.queries += 1
+        try:
+            answers[need.key] = await need.load()
+        except KinoraError as error:
+            error.executed = False
+            raise
+        finally:
+            cell.queries -= 1
+        return cell if cell.actor is not None else await self._activate(cell.entity, "user")
 
     # Events.
 
@@ -257,18 +269,39 @@ class Runtime:
             try:
                 turn = self._hear(cells, envelope.event, answers)
             except Need as need:
-                answers[need.key] = await need.load()
+                await self._supply_all(cells, need, answers)
                 continue
-            if envelope.after != shard.last_received(envelope.source):
-                self._gaps += 1
-                self.dirty.add(shard.number)
+            gap = envelope.after != shard.last_received(envelope.source)
             link = Link(peer=envelope.source, epoch=envelope.epoch, number=envelope.number)
             batch = shard.submit(turn, received=link)
+            if gap:
+                batch.committed.add_done_callback(partial(self._missed, shard))
             for cell in cells:
                 cell.gate = batch
                 self._note_soft(cell, turn)
             return
         raise Internal(context=f"{envelope.event!r} never has enough")
+
+    async def _supply_all(
+        self, cells: Sequence[Cell], need: Need, answers: dict[Hashable, object]
+    ) -> None:
+        """Fetch what a hearer lacks, once the rows of all who listen can be read."""
+        for cell in cells:
+            cell.queries += 1
+        try:
+            for cell in cells:
+                if cell.gate is not None and not cell.settled:
+                    await asyncio.wait((cell.gate.landed,))
+            answers[need.key] = await need.load()
+        finally:
+            for cell in cells:
+                cell.queries -= 1
+
+    def _missed(self, shard: OwnedShard, committed: asyncio.Future[None]) -> None:
+        """The event before one that counts never came; what a stale owner misses went to another."""
+        if not committed.cancelled() and committed.exception() is None:
+            self._gaps += 1
+            self.dirty.add(shard.number)
 
     async def _listeners(self, envelope: Envelope, kind: Kind) -> list[Cell]:
         """The actors that an event is for; those asleep only if it is worth waking them."""
@@ -306,7 +339,7 @@ class Runtime:
             try:
                 turn = self._hear((cell,), event, answers)
             except Need as need:
-                answers[need.key] = await need.load()
+                await self._supply_all((cell,), need, answers)
                 continue
             self._note_soft(cell, turn)
             if turn.changed or turn.frames:
@@ -345,13 +378,14 @@ class Runtime:
             if cell.loading is None:
                 if self._loading >= self._settings.max_loading * 16:
                     raise Overloaded("Too many users are waking up.")
+                self._loading += 1
                 cell.loading = asyncio.get_running_loop().create_future()
                 self._with.tasks.spawn(self._load(cell, kind), name=f"load-{entity}")
             await asyncio.shield(cell.loading)
 
     def _new_cell(self, entity: int) -> Cell:
         shard = self._shards.get(shard_of(entity))
-        if shard is None or self._stopping:
+        if shard is None:
             raise NotOwner()
         if len(self._cells) >= self._settings.max_actors:
             self._make_room()
@@ -368,7 +402,6 @@ class Runtime:
 
     async def _load(self, cell: Cell, kind: Kind) -> None:
         assert cell.loading is not None
-        self._loading += 1
         self._activations += 1
         loading = cell.loading
         try:
@@ -382,10 +415,11 @@ class Runtime:
                 raise NotOwner()
             cell.actor = actor
             if actor.restless:
-                self._soft.add(cell)
+                self._soft[cell] = None
             loading.set_result(None)
         except BaseException as error:
-            if self._cells.get(cell.entity) is cell:
+            # What has not landed yet is remembered with the cell; the next load must wait for it.
+            if self._cells.get(cell.entity) is cell and cell.settled:
                 del self._cells[cell.entity]
             if isinstance(error, KinoraError):
                 error.executed = False
@@ -405,23 +439,27 @@ class Runtime:
     def _make_room(self) -> None:
         """Let go actors that were idle and unused since the last look: one pass of a second-chance clock."""
         wanted = max(1, self._settings.max_actors // 20)
-        for _ in range(2):
-            for entity, cell in list(self._cells.items()):
-                if cell.used:
-                    cell.used = False
-                elif cell.idle:
-                    del self._cells[entity]
-                    self._passivations += 1
-                    wanted -= 1
-                    if wanted == 0:
-                        return
+        for entity in [*self._cells, *self._cells]:
+            cell = self._cells.get(entity)
+            if cell is None:
+                continue
+            if cell.used or not cell.idle:
+                cell.used = False
+                # Behind the hand of the clock: it is looked at again when all others were.
+                self._cells[entity] = self._cells.pop(entity)
+                continue
+            del self._cells[entity]
+            self._passivations += 1
+            wanted -= 1
+            if wanted == 0:
+                return
         if len(self._cells) >= self._settings.max_actors:
             raise Overloaded("Too many users are active.")
 
     def _note_soft(self, cell: Cell, turn: Turn) -> None:
         cell.soft |= turn.soft
         if cell.soft or (cell.actor is not None and cell.actor.restless):
-            self._soft.add(cell)
+            self._soft[cell] = None
 
     async def passivate(self, entity: int) -> bool:
         """Let one actor go if it is idle; for operators and tests."""
@@ -436,7 +474,7 @@ class Runtime:
 
     def tick(self) -> None:
         """Write soft state behind and let coalesced events go; once a second."""
-        cells, self._soft = self._soft, set()
+        cells, self._soft = self._soft, {}
         for cell in cells:
             actor = cell.actor
             if actor is None or cell.shard.lost:
@@ -444,7 +482,7 @@ class Runtime:
             try:
                 cell.shard.admit()
             except KinoraError:
-                self._soft.add(cell)
+                self._soft[cell] = None
                 continue
             turn = Turn(cell.entity, self._with.clock.unix_ms(), {})
             try:
@@ -460,7 +498,7 @@ class Runtime:
             if turn.changed or turn.frames:
                 cell.gate = cell.shard.submit(turn)
             if actor.restless:
-                self._soft.add(cell)
+                self._soft[cell] = None
         for shard in self._shards.values():
             shard.tidy()
 

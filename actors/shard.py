@@ -21,7 +21,19 @@ from functools import partial
 import msgspec
 
 from actors.batch import OUTGOING, ROWS, Backlog, Batch, ShardStatistics
-from actors.events import CancelEncoding, DiscardMedia, EncodeVideo, Errand
+from actors.events import (
+    Broadcast,
+    CancelEncoding,
+    CardChanged,
+    Counted,
+    DiscardMedia,
+    EncodeVideo,
+    Errand,
+    ProfileChanged,
+    Published,
+    UserCounted,
+    Withdrawn,
+)
 from actors.line import Line
 from actors.mailbox import MailboxBudget
 from actors.ports.bus import Envelope, EventBus
@@ -38,7 +50,7 @@ from actors.ports.shard_store import (
     ShardStore,
 )
 from actors.ports.sockets import SocketHub
-from actors.rows import StampedRow
+from actors.rows import AnyRow, CountsRow, StampedRow, UserRow, VideoMediaRow, VideoRow
 from actors.settings import RuntimeSettings
 from actors.tasks import TaskSet
 from actors.turn import Turn
@@ -213,8 +225,11 @@ class OwnedShard:
         )
         try:
             await self._persist(lambda: self._offer(commit))
-        except Refused as refused:
-            self._lose(batch, refused)
+        except Exception as error:
+            self._fail(batch, str(error))
+            self.lose(str(error))
+            if not isinstance(error, Refused | StorageUnavailable):
+                raise
             return
         self._sequence += 1
         self._commits += 1
@@ -242,7 +257,15 @@ class OwnedShard:
 
     async def _land(self, batch: Batch) -> None:
         if batch.rows:
-            await self._persist(lambda: self._with.facts.write(batch.rows))
+            try:
+                await self._persist(lambda: self._with.facts.write(batch.rows))
+            except Exception as error:
+                # Whoever owns the shard next has the intent and lands the rows.
+                self._fail(batch, str(error))
+                self.lose(str(error))
+                if not isinstance(error, StorageUnavailable):
+                    raise
+                return
             self._landed.extend(intent.number for intent in batch.intents)
         if not batch.landed.done():
             batch.landed.set_result(None)
@@ -252,14 +275,29 @@ class OwnedShard:
 
     async def _relay(self, batch: Batch) -> None:
         envelopes = [each for _, each in batch.outgoing if isinstance(each, Envelope)]
-        if envelopes:
-            await self._persist(lambda: self._with.bus.publish(envelopes))
-        for _, outgoing in batch.outgoing:
-            if not isinstance(outgoing, Envelope):
-                await self._persist(partial(self._run_errand, outgoing))
-        self._relayed.extend(number for number, _ in batch.outgoing)
+        try:
+            if envelopes:
+                await self._persist(lambda: self._with.bus.publish(envelopes))
+            for _, outgoing in batch.outgoing:
+                if not isinstance(outgoing, Envelope):
+                    await self._persist(partial(self._run_errand, outgoing))
+        except StorageUnavailable:
+            # The shard was lost: whoever owns it now has the outbox and passes the events on.
+            pass
+        else:
+            self._relayed.extend(number for number, _ in batch.outgoing)
+        self._finish(batch)
+
+    def _finish(self, batch: Batch) -> None:
         self._backlog -= batch.operations
         self._with.backlog.count -= batch.operations
+
+    def _fail(self, batch: Batch, context: str) -> None:
+        """Tell whoever waits that the outcome is unknown."""
+        batch.fail(
+            Unavailable("The owner of this user changed while it was done.", context=context)
+        )
+        self._finish(batch)
 
     async def _run_errand(self, errand: Errand) -> None:
         match errand:
@@ -294,22 +332,21 @@ class OwnedShard:
         for intent in head.intents:
             batch.rows.extend(ROWS.decode(intent.rows))
         batch.outgoing = [(entry.number, OUTGOING.decode(entry.payload)) for entry in head.outbox]
+        batch.broadcasts = [each for row in batch.rows for each in _hints(row.row)]
         if batch.intents or batch.outgoing:
             self._latest = batch
             self._landing.put(batch)
-            await asyncio.shield(batch.landed)
-        self.recovered.set_result(None)
+            await asyncio.wait((batch.landed,))
+        if not self.recovered.done():
+            self.recovered.set_result(None)
 
-    def _lose(self, batch: Batch, refused: Refused) -> None:
+    def lose(self, context: str) -> None:
         """Forget everything: somebody else owns this shard, or the store does not know us."""
+        if self.lost:
+            return
         self.lost = True
-        unknown = Unavailable(
-            "The owner of this user changed while it was done.", context=str(refused)
-        )
-        for each in (batch, *self._waiting):
-            each.fail(unknown)
-            self._backlog -= each.operations
-            self._with.backlog.count -= each.operations
+        for each in self._waiting:
+            self._fail(each, context)
         self._waiting.clear()
         if not self.recovered.done():
             self.recovered.set_result(None)
@@ -345,6 +382,34 @@ class OwnedShard:
     def _next_link(self, target: int, before: Link | None) -> Link:
         number = before.number + 1 if before and before.epoch == self.epoch else 1
         return Link(peer=target, epoch=self.epoch, number=number)
+
+
+def _hints(row: AnyRow) -> Iterable[Broadcast]:
+    """What caches must hear of a row whose writer may have ended before it could say so."""
+    match row:
+        case CountsRow():
+            yield Counted(
+                video_id=row.entity_id,
+                likes=row.likes,
+                comments=row.comments,
+                shares=row.shares,
+                views=row.views,
+            )
+            yield UserCounted(
+                user_id=row.entity_id,
+                followers=row.followers,
+                following=row.following,
+                videos=row.videos,
+                likes_received=row.likes_received,
+            )
+        case VideoMediaRow(status="ready"):
+            yield Published(video_id=row.video_id)
+        case VideoMediaRow(status="deleted") | VideoRow(removed=True):
+            yield Withdrawn(video_id=row.video_id)
+        case VideoRow():
+            yield CardChanged(video_id=row.video_id)
+        case UserRow():
+            yield ProfileChanged(user_id=row.user_id)
 
 
 def _by_shard(entities: Iterable[int]) -> dict[int, tuple[int, ...]]:

@@ -49,7 +49,7 @@ class VideoActor:
         else:
             self.counts = record.counts if record is not None else CountsRow(entity_id=video_id)
         #: Whether a change may have been counted wrongly and facts should be counted.
-        self.suspect = False
+        self.suspect = "suspect" in parts
 
     def ask(self, message: Message[Any], turn: Turn, session: int) -> Any:
         """Videos are not asked; what is known of them is in the library."""
@@ -77,6 +77,7 @@ class VideoActor:
                 self._count(turn, comments=-event.lost)
                 # How many answers hung on it is what the remover saw, not what is true now.
                 self.suspect = True
+                turn.put("suspect", b"1")
             case e.VideoShared():
                 self._count(turn, shares=1)
             case e.VideoViewed():
@@ -241,14 +242,19 @@ class VideoActor:
 
     def count(self, tally: VideoTally, turn: Turn) -> int:
         """Set the counts to the sizes of the facts; views have none and stay."""
-        self.suspect = False
         right = msgspec.structs.replace(self.counts, **msgspec.structs.asdict(tally))
         off = sum(
             abs(int(getattr(right, name)) - int(getattr(self.counts, name)))
             for name in tally.__struct_fields__
         )
         if off:
+            # A fact may have been counted whose event is still on its way: it must fit once more.
+            self.suspect = True
             self._set_counts(turn, right)
+            turn.put("suspect", b"1")
+        elif self.suspect:
+            self.suspect = False
+            turn.put("suspect", None)
         return off
 
     @property

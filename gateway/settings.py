@@ -45,8 +45,6 @@ class GatewaySettings:
     max_form_bytes: int = 32 * 1024
     max_form_fields: int = 32
     max_query_fields: int = 32
-    #: Bytes read and sent at a time when media are served here.
-    media_chunk_bytes: int = 64 * 1024
 
     #: Password hashes computed at a time; each takes 19 MiB and a core.
     hashing_threads: int = 2

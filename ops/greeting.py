@@ -10,8 +10,8 @@ def greeting(ports: Ports, data_dir: Path) -> str:
     return f"""\
 Kinora serves at {ports.url}   (data in {data_dir}, metrics at {ports.metrics_url})
 Try first, in another terminal:
-  open {ports.url}/                 watch, upload, like
-  kinora demo                       eight people who use everything, and check what it says
-  kinora demo --clips FOLDER        the same with your own clips
-  curl {ports.url}/openapi.json     every call
+  .venv/bin/kinora demo                    eight people who use everything, and check what it says
+  .venv/bin/kinora demo --clips FOLDER     the same with your own clips
+  curl {ports.url}/openapi.json    every call
+The README has a first session with curl.
 Ctrl-C stops it."""

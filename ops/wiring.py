@@ -200,6 +200,10 @@ async def open_embedded(
             await stores.database.ping()
             return True
 
+        async def blobs_answer() -> bool:
+            await stores.blobs.ping()
+            return True
+
         gateway = GatewayDeps(
             settings=replace(settings.gateway, max_upload_bytes=settings.media.limits.max_bytes),
             node=node.runtime,
@@ -218,7 +222,7 @@ async def open_embedded(
             metrics=meters,
             blobs=stores.blobs,
             serves_store=True,
-            checks={"database": database_answers},
+            checks={"database": database_answers, "blobs": blobs_answer},
         )
         yield Embedded(node=node, gateway=gateway, worker=worker, stores=stores, tasks=tasks)
 

@@ -140,14 +140,14 @@ class UserActor:
         """Set the counts to the sizes of the facts."""
         counts = self.user.counts
         right = msgspec.structs.replace(counts, **msgspec.structs.asdict(tally))
-        if right == counts:
-            return 0
         off = sum(
             abs(int(getattr(right, name)) - int(getattr(counts, name)))
             for name in tally.__struct_fields__
         )
-        self.user.counts = right
-        turn.put("counts", dump(self.user, "counts"))
+        if off:
+            self.user.counts = right
+            turn.put("counts", dump(self.user, "counts"))
+        # In any case: it may be the row that is wrong, and this actor that is right.
         turn.write(right)
         return off
 
@@ -169,6 +169,11 @@ def user_loader(world: World) -> Loader:
     """Makes users' actors from their parts and their account."""
 
     async def load(user_id: int, parts: Mapping[str, bytes]) -> UserActor:
-        return UserActor(User(user_id, world, await world.people.account(user_id), parts))
+        user = User(user_id, world, await world.people.account(user_id), parts)
+        if user.account is not None and "counts" not in parts:
+            # The state was lost; the counts were also written as facts.
+            for profile in await world.people.profiles((user_id,)):
+                user.counts = profile.counts
+        return UserActor(user)
 
     return load

@@ -85,8 +85,9 @@ def _followers(user: User, event: AccountClosed, turn: Turn) -> AccountClosed | 
             user.id, direction="followers", before=event.before, limit=STEP
         ),
     )
-    if rows:
-        turn.tell([row.follower_id for row in rows], UserLeft(user_id=user.id))
+    for row in rows:
+        # One each: to unfollow, a follower has to fetch, which those told together could not do alone.
+        turn.tell(row.follower_id, UserLeft(user_id=user.id))
     if len(rows) < STEP:
         return None
     return AccountClosed(stage=event.stage, before=(rows[-1].at_ms, rows[-1].follower_id))

@@ -19,6 +19,9 @@ from actors.user.state import User
 from sharding.errors import Forbidden, NotFound
 from sharding.ids import minted_at_ms
 
+#: Comments of which it is remembered whether they were liked last; the rows of earlier ones have landed.
+_RECENT = 64
+
 
 def list_comments(user: User, message: ListComments, turn: Turn) -> bytes:
     """Comments under a video, or answers to one of them, newest first."""
@@ -173,14 +176,20 @@ def like_comment(user: User, message: LikeComment, turn: Turn) -> bytes:
     visible(user, turn, message.video_id)
     record = _comment(user, turn, message.video_id, message.comment_id)
     ids = (message.comment_id,)
-    likes_it = bool(
-        turn.fetched(
-            ("liked comments", ids), lambda: user.world.deeds.liked_comments_among(user.id, ids)
+    likes_it = user.comment_likes.get(message.comment_id)
+    if likes_it is None:
+        likes_it = bool(
+            turn.fetched(
+                ("liked comments", ids),
+                lambda: user.world.deeds.liked_comments_among(user.id, ids),
+            )
         )
-    )
     likes = record.likes
     if likes_it is not message.liked:
         spend(user, turn, "likes", user.world.limits.likes_a_minute)
+        user.comment_likes[message.comment_id] = message.liked
+        while len(user.comment_likes) > _RECENT:
+            del user.comment_likes[next(iter(user.comment_likes))]
         turn.write(
             CommentLikeRow(
                 user_id=user.id,

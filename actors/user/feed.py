@@ -28,6 +28,8 @@ REFRESH_MS = 20_000
 PAGES = 6
 #: Pages of older videos that are looked through for unseen ones.
 _OLDER_PAGES = 20
+#: Ids before the last page whose page may be asked for again.
+_SHOWN = 100
 _FORYOU = "foryou"
 
 
@@ -35,6 +37,8 @@ def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
     """A page of either feed."""
     if message.tab == "following":
         return following.page(user, message, turn)
+    if not user.awake:
+        _wake(user, turn)
     cursor = message.cursor
     library = user.world.library
     if cursor is None:
@@ -46,7 +50,8 @@ def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
         key = (generation, place)
     shown = user.pages.get(key)
     if shown is None:
-        if not all(map(library.cards.knows, playlist.ids[place : place + message.limit])):
+        ids = playlist.ids[place : place + message.limit]
+        if not (turn.changed or all(map(library.cards.knows, ids))):
             library.cards.entries(turn, playlist.ids[place : place + message.limit * 2])
         if key and len(playlist) - place < message.limit + user.world.feed.low_water:
             _extend(user, playlist, turn)
@@ -60,6 +65,22 @@ def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
     more = end < len(playlist)
     token = user.world.cursors.sign(user.id, _FORYOU, (playlist.generation, end)) if more else None
     return glue(user, items, token, req_id(user, 0, playlist.generation, place), turn.now_ms)
+
+
+def _wake(user: User, turn: Turn) -> None:
+    """Read what pages say and hide for this viewer: a playlist outlives the memory that it was cut with."""
+    user.hidden(turn)
+    user.unwanted(turn)
+    user.known_following(turn)
+    user.likes_of(
+        turn,
+        tuple(
+            video_id
+            for each in (user.playlist, user.previous)
+            for video_id in each.ids[max(0, each.followed - _SHOWN) :]
+        ),
+    )
+    user.awake = True
 
 
 def _of_generation(user: User, generation: int, place: int) -> Playlist:
@@ -169,7 +190,9 @@ def _follow(user: User, playlist: Playlist, place: int, turn: Turn) -> None:
         kept = [each for each in user.seen if each not in again]
         del user.seen[:]
         user.seen.extend(kept)
-    user.seen.extend(each for each in passed if each not in playlist.viewed)
+        user.seen.extend(passed)
+    else:
+        user.seen.extend(each for each in passed if each not in playlist.viewed)
     playlist.viewed.difference_update(passed)
     playlist.followed = place
     trim_seen(user)
@@ -181,9 +204,10 @@ def mark_seen(user: User, video_id: int) -> None:
     for playlist in (user.playlist, user.previous):
         if video_id in playlist.ids[playlist.followed :]:
             playlist.viewed.add(video_id)
-    if video_id not in user.seen:
-        user.seen.append(video_id)
-        trim_seen(user)
+    if video_id in user.seen:
+        user.seen.remove(video_id)
+    user.seen.append(video_id)
+    trim_seen(user)
 
 
 def trim_seen(user: User) -> None:

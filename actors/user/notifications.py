@@ -20,6 +20,8 @@ _DAY_MS = 86_400_000
 LIKES_EVERY_MS = 1_000
 #: Actors that a notification names.
 _NAMED = 3
+#: Groups that an actor holds in memory, far more than can be on their way at a time.
+_HELD = 64
 #: Notifications that are looked at for counting the unread ones.
 _UNREAD_LOOK = 200
 
@@ -103,7 +105,8 @@ def followed(user: User, event: UserFollowed, turn: Turn) -> None:
 
 
 def _earlier(user: User, turn: Turn, group: str) -> NotificationRow | None:
-    return turn.fetched(
+    # The last one of the group may be on its way still, and not to be read yet.
+    return user.noted.get(group) or turn.fetched(
         ("notification", group), lambda: user.world.deeds.notification(user.id, group)
     )
 
@@ -121,19 +124,22 @@ def _note(
     comment_id: int | None = None,
 ) -> None:
     named = dict.fromkeys((actor, *(earlier.actor_ids if earlier else ())))
-    turn.write(
-        NotificationRow(
-            user_id=user.id,
-            group=group,
-            seq=sockets.next_seq(user, turn),
-            kind=kind,
-            at_ms=turn.now_ms,
-            actor_ids=tuple(named)[:_NAMED],
-            actor_count=max(count, len(tuple(named)[:_NAMED])),
-            video_id=video_id,
-            comment_id=comment_id,
-        )
+    row = NotificationRow(
+        user_id=user.id,
+        group=group,
+        seq=sockets.next_seq(user, turn),
+        kind=kind,
+        at_ms=turn.now_ms,
+        actor_ids=tuple(named)[:_NAMED],
+        actor_count=max(count, len(tuple(named)[:_NAMED])),
+        video_id=video_id,
+        comment_id=comment_id,
     )
+    turn.write(row)
+    user.noted.pop(group, None)
+    user.noted[group] = row
+    while len(user.noted) > _HELD:
+        del user.noted[next(iter(user.noted))]
     turn.put("marks", dump(user, "marks"))
 
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.answers import UserViewer
-from actors.events import VideoArrived
+from actors.events import UserCounted, VideoArrived
 from actors.records import Account
-from actors.rows import CountsRow, SessionRow, UserRow, VideoStatus
+from actors.rows import CountsRow, NotificationRow, SessionRow, UserRow, VideoStatus
 from actors.taste import Taste
 from actors.turn import Turn
 from actors.user.playlist import Playlist
@@ -64,9 +64,11 @@ class User:
     __slots__ = (
         "account",
         "answered",
+        "awake",
         "blocked_by",
         "blocks",
         "buckets",
+        "comment_likes",
         "commented",
         "counts",
         "credential_version",
@@ -78,6 +80,7 @@ class User:
         "liked",
         "marks",
         "not_interested",
+        "noted",
         "pages",
         "playlist",
         "previous",
@@ -146,13 +149,19 @@ class User:
         self.inbox: list[tuple[int, int]] | None = None
         self.early: list[VideoArrived] = []
         # Only in memory.
+        #: Whether what a page of the feed needs to know of its viewer has been read.
+        self.awake = False
         #: Connection → the session that it belongs to.
         self.sockets: dict[str, int] = {}
         self.buckets: dict[str, float] | None = None
         #: Like answers of the last moments: video → (liked, likes, when).
         self.answered: dict[int, tuple[bool, int, int]] = {}
+        #: Whether the last comments that were liked, or no longer, are liked now; facts may not know yet.
+        self.comment_likes: dict[int, bool] = {}
         #: Videos that were commented on in the last moments, and when.
         self.commented: dict[int, int] = {}
+        #: The last notifications by their group.
+        self.noted: dict[str, NotificationRow] = {}
         #: When the last event about a video's likes went out.
         self.sent_likes: dict[int, int] = {}
 
@@ -229,11 +238,27 @@ class User:
     def count(self, turn: Turn, **changes: int) -> None:
         """Change counts by so much, and have the new ones stored and written."""
         current = msgspec.structs.asdict(self.counts)
-        self.counts = CountsRow(
-            **current | {name: max(0, current[name] + by) for name, by in changes.items()}
+        self.set_counts(
+            turn,
+            CountsRow(
+                **current | {name: max(0, current[name] + by) for name, by in changes.items()}
+            ),
         )
-        turn.put("counts", msgspec.msgpack.encode(self.counts))
-        turn.write(self.counts)
+
+    def set_counts(self, turn: Turn, counts: CountsRow) -> None:
+        """Have new counts stored, written, and known to whoever caches the profile."""
+        self.counts = counts
+        turn.put("counts", msgspec.msgpack.encode(counts))
+        turn.write(counts)
+        turn.broadcasts.append(
+            UserCounted(
+                user_id=self.id,
+                followers=counts.followers,
+                following=counts.following,
+                videos=counts.videos,
+                likes_received=counts.likes_received,
+            )
+        )
 
 
 def dump(user: User, part: str) -> bytes | None:

@@ -60,7 +60,7 @@ def get_upload_limits(user: User, message: GetUploadLimits, turn: Turn) -> bytes
         answers.UploadLimits(
             max_bytes=media.max_bytes,
             min_duration_s=media.min_duration_s,
-            max_duration_s=60,
+            max_duration_s=int(media.max_duration_s),
             max_pixels=media.max_pixels,
             content_types=user.world.content_types,
             remaining_today=max(0, user.world.limits.uploads_a_day - _today(user, turn)),
