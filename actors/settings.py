@@ -27,8 +27,9 @@ class RuntimeSettings:
     tick_s: float = 1.0
     #: How long a lease of ownership lasts, in milliseconds; renewed at a third of it.
     lease_ms: int = 3_000
-    #: First and longest pause before a store is tried again, in seconds.
+    #: First pause before a store is tried again, in seconds; doubles with each.
     retry_first_s: float = 0.02
+    #: Longest pause before a store is tried again, in seconds.
     retry_longest_s: float = 1.0
     #: How often a turn may fetch something and start again.
     max_fetches: int = 32
@@ -44,8 +45,9 @@ class RuntimeSettings:
 class FeedSettings:
     """What feeds are cut from."""
 
-    #: Cards that a node keeps, and profiles.
-    cards: int = 50_000
+    #: Cards that a node keeps.
+    cards: int = 20_000
+    #: Profiles that a node keeps.
     profiles: int = 50_000
     #: Recently published videos that for-you is chosen from.
     shelf: int = 5_000
@@ -75,13 +77,21 @@ class FeedSettings:
 class UserLimits:
     """What one person may do; exact, kept by their actor. Rates are per minute with a burst of a quarter."""
 
+    #: Uploads that one may open within 24 hours; refused ones do not count.
     uploads_a_day: int = 50
+    #: Likes and unlikes, of videos and comments together.
     likes_a_minute: int = 240
+    #: Comments and answers.
     comments_a_minute: int = 60
+    #: Follows and unfollows.
     follows_a_minute: int = 120
+    #: Shares.
     shares_a_minute: int = 120
+    #: Reports for review.
     reports_a_minute: int = 20
+    #: Changes of captions, profile, blocks and what is not wanted.
     edits_a_minute: int = 60
+    #: Batches of views, over HTTP and websocket together.
     view_batches_a_minute: int = 240
     #: Sign-ins that are live at a time; the oldest ends when there are more.
     sessions: int = 20

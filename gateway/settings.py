@@ -19,9 +19,11 @@ class Rate:
 class GatewaySettings:
     """The edge of one process."""
 
-    #: `iss` and `aud` of access tokens.
+    #: `iss` of access tokens.
     issuer: str = "kinora"
+    #: `aud` of access tokens.
     audience: str = "kinora-api"
+    #: How long an access token is good for, in seconds.
     access_token_s: int = 15 * 60
     #: How far clocks of gateways may differ when a token's times are checked.
     clock_skew_s: int = 5
@@ -36,14 +38,19 @@ class GatewaySettings:
     upload_timeout_s: float = 600.0
     #: Time that one dependency may take to say that it is there.
     check_timeout_s: float = 1.0
+    #: Largest body of a call, uploads apart.
     max_body_bytes: int = 64 * 1024
+    #: Largest block of headers.
     max_header_bytes: int = 8 * 1024
     #: Of a file that comes through the gateway; the domain may allow less.
     max_upload_bytes: int = 150 * 1024 * 1024
+    #: Largest picture that may be sent.
     max_avatar_bytes: int = 2 * 1024 * 1024
     #: Everything of an uploaded form that is not the file.
     max_form_bytes: int = 32 * 1024
+    #: Fields of an uploaded form at most.
     max_form_fields: int = 32
+    #: Fields of a query string at most.
     max_query_fields: int = 32
 
     #: Password hashes computed at a time; each takes 19 MiB and a core.
@@ -57,10 +64,15 @@ class GatewaySettings:
 
     #: Limits; the tables that count them hold `limit_keys` principals each.
     limit_keys: int = 100_000
+    #: What one signed-in person may ask.
     requests_per_principal: Rate = Rate(per_s=100.0, burst=400)
+    #: What one address may ask without signing in.
     requests_per_address: Rate = Rate(per_s=50.0, burst=200)
+    #: Registrations from one address.
     registrations_per_address: Rate = Rate(per_s=60 / 3600, burst=60)
+    #: Sign-ins from one address.
     logins_per_address: Rate = Rate(per_s=30 / 60, burst=30)
+    #: Sign-ins under one name, from anywhere.
     logins_per_name: Rate = Rate(per_s=10 / 60, burst=10)
     #: Proxies of ours in front, each of which appends to X-Forwarded-For.
     trusted_proxies: int = 0
@@ -70,30 +82,42 @@ class GatewaySettings:
     #: App name to lowest served version, `(major, minor, ...)`, of the X-Client header.
     client_floors: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
+    #: How long a websocket ticket is good for, in seconds.
     ticket_s: int = 30
     #: Tickets that may be shown within their lifetime before the oldest is forgotten.
     ticket_memory: int = 100_000
+    #: Websockets of this process at most.
     max_sockets: int = 20_000
+    #: Websockets of one person on this process at most.
     max_sockets_per_user: int = 8
+    #: How long a new websocket may take to say hello, in seconds.
     hello_timeout_s: float = 5.0
+    #: Seconds between two pings; two unanswered ones end a connection.
     heartbeat_s: int = 20
     #: How often connections are looked over for heartbeats and silence.
     sweep_s: float = 1.0
+    #: Largest frame that a client may send.
     max_frame_bytes: int = 16 * 1024
     #: Frames that wait to be handled before reading from the connection pauses.
     inbound_frames: int = 16
     #: What may wait for a client that does not read; beyond it the client is too slow.
     outbound_frames: int = 256
+    #: Bytes that may wait for a client that does not read.
     outbound_bytes: int = 256 * 1024
+    #: Frames that one websocket may send.
     frames_per_socket: Rate = Rate(per_s=20.0, burst=60)
     #: Refused frames in a row after which the connection is closed.
     socket_strikes: int = 20
     #: How long a closed connection may take to say goodbye.
     socket_close_s: float = 2.0
+    #: Shortest wait before a client that was sent away comes back, in milliseconds.
     goaway_min_ms: int = 1_000
+    #: Longest wait before a client that was sent away comes back, in milliseconds.
     goaway_max_ms: int = 30_000
 
+    #: Connections that the kernel queues before they are accepted.
     backlog: int = 4_096
+    #: How long an idle connection is kept, in seconds.
     keep_alive_s: int = 75
     #: From "not ready" to no longer listening: the time a load balancer needs to notice.
     drain_notice_s: float = 0.5

@@ -92,6 +92,10 @@ def test_a_good_history_is_good():
     assert complaints(*good()) == []
 
 
+def exchange(one, other):
+    one.comment, other.comment = other.comment, one.comment
+
+
 FAULTS = [
     ("likes_are_what_was_answered", lambda h, r: r.likes.clear()),
     ("likes_are_what_was_answered", lambda h, r: r.likes.add((ANN, VIDEO))),
@@ -121,9 +125,7 @@ FAULTS = [
         ReadEntry(kind="share", at="0", video=VIDEO))),
     ("activity_is_in_order", lambda h, r: r.users[BOB].activity.append(
         ReadEntry(kind="comment", at="0", video=VIDEO, comment=99))),
-    ("activity_is_in_order", lambda h, r: (
-        setattr(r.users[BOB].activity[1], "comment", FIRST),
-        setattr(r.users[BOB].activity[2], "comment", SECOND))),
+    ("activity_is_in_order", lambda h, r: exchange(*r.users[BOB].activity[1:3])),
     ("repeats_are_answered_the_same", lambda h, r: setattr(h.ops[2], "changed_answer", "x")),
     ("others_are_notified", lambda h, r: r.users[ANN].notes.pop()),
     ("others_are_notified", lambda h, r: r.users[ANN].notes[0].actors.clear()),
