@@ -10,13 +10,16 @@ from itertools import product
 import msgspec
 
 from actors import answers
+from actors.answers import ReasonSource
 from actors.events import Counted
 from actors.media import media_prefix
 from actors.media_links import MIN_VALID_MS, MediaLinks
 from actors.records import Profile, VideoRecord
 from actors.rows import CountsRow, UserRow
 
-_SOURCES = ("following", "trending", "fresh", "affinity", "again")
+#: Ways that a card is kept ready in; beyond it all are made anew.
+_ITEMS = 8
+_SOURCES: tuple[ReasonSource, ...] = ("following", "trending", "fresh", "affinity", "again")
 #: `,"reason":{...}` by source.
 REASONS = {source: b',"reason":{"source":"%s"}' % source.encode() for source in _SOURCES}
 #: `,"viewer":{...}` by (liked, own, following).
@@ -37,7 +40,7 @@ VIEWERS = {
 class Card:
     """One playable video, for any viewer."""
 
-    __slots__ = ("_body", "_links", "_public_url", "_record", "_until_ms", "author", "author_id",
+    __slots__ = ("_body", "_items", "_links", "_public_url", "_record", "_until_ms", "author", "author_id",
                  "counts", "duration_s", "preload", "published_ms", "tags", "video_id")  # fmt: skip
 
     def __init__(
@@ -61,7 +64,36 @@ class Card:
         self._links = links
         self._public_url = public_url
         self._body = b""
+        self._items: dict[tuple[bool, bool, bool, ReasonSource, bool], bytes] = {}
         self._until_ms = 0
+
+    def item(
+        self,
+        now_ms: int,
+        liked: bool,
+        own: bool,
+        following: bool,
+        source: ReasonSource,
+        preload: bool,
+    ) -> bytes:
+        """The whole JSON of the video in a feed. Viewers stand to it in few ways, so each is made once."""
+        if now_ms >= self._until_ms:
+            self._render(now_ms)
+        way = (liked, own, following, source, preload)
+        made = self._items.get(way)
+        if made is None:
+            if len(self._items) >= _ITEMS:
+                self._items.clear()
+            made = self._items[way] = b"".join(
+                (
+                    self._body,
+                    VIEWERS[liked, own, following],
+                    REASONS[source],
+                    self.preload if preload else b"",
+                    b"}",
+                )
+            )
+        return made
 
     def body(self, now_ms: int) -> bytes:
         """The card's JSON without its closing brace; addresses in it are valid for six hours at least."""
@@ -129,6 +161,7 @@ class Card:
             counts=counts_answer(self.counts),
         )
         self._body = answers.to_json(body)[:-1]
+        self._items.clear()
         self._until_ms = expires_ms - MIN_VALID_MS
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from actors.caches import CacheStatistics
 from actors.runtime import RuntimeStatistics
 from ops.logs import LinePipe
-from ops.metrics import Metrics, Sample
+from ops.metrics import Increase, Metrics, Observe, Sample
 from storage.embedded.bus import BusStatistics
 from storage.embedded.jobs import JobStatistics
 from storage.embedded.runners import DatabaseStatistics
@@ -14,17 +14,28 @@ from storage.embedded.runners import DatabaseStatistics
 class GatewayMeters:
     """Counts calls and websockets."""
 
-    __slots__ = ("_metrics", "_sockets")
+    __slots__ = ("_known", "_metrics", "_sockets")
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        #: Routes and statuses are few; finding their metric by labels costs more than counting.
+        self._known: dict[tuple[str, int], tuple[Increase, Observe]] = {}
         self._sockets = 0
         metrics.watch("kinora_sockets_open", lambda: self._sockets)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One answered call."""
-        self._metrics.count("kinora_http_requests_total", route=route, status=str(status))
-        self._metrics.observe("kinora_http_request_seconds", seconds, route=route)
+        known = self._known.get((route, status))
+        if known is None:
+            known = self._known[route, status] = (
+                self._metrics.counter(
+                    "kinora_http_requests_total", route=route, status=str(status)
+                ),
+                self._metrics.observer("kinora_http_request_seconds", route=route),
+            )
+        increase, observe = known
+        increase()
+        observe(seconds)
 
     def sockets(self, count: int) -> None:
         """So many websockets are open now."""

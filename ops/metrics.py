@@ -162,6 +162,9 @@ METRICS: Mapping[MetricName, MetricSpec] = {
 #: What a collecting callback gives: a name, a number, and a value for each of its labels.
 Sample = tuple[MetricName, float] | tuple[MetricName, float, Mapping[str, str]]
 
+Increase = Callable[[], None]
+Observe = Callable[[float], None]
+
 #: Bytes of a request for the page, connections at a time, and seconds that one may take.
 MAX_REQUEST_BYTES = 8 * 1024
 MAX_CONNECTIONS = 8
@@ -199,6 +202,18 @@ class Metrics:
         """
         metric = self._metric(name, "histogram", labels)
         cast(Histogram, metric.labels(**labels) if labels else metric).observe(value)
+
+    def counter(self, name: MetricName, **labels: str) -> Increase:
+        """What adds one to a counter with these labels; for who counts often."""
+        metric = self._metric(name, "counter", labels)
+        increase: Increase = (metric.labels(**labels) if labels else metric).inc
+        return increase
+
+    def observer(self, name: MetricName, **labels: str) -> Observe:
+        """What notes a value in a histogram with these labels; for who observes often."""
+        metric = self._metric(name, "histogram", labels)
+        observe: Observe = (metric.labels(**labels) if labels else metric).observe
+        return observe
 
     def watch(self, name: MetricName, read: Callable[[], float], **labels: str) -> None:
         """Show what `read` returns whenever the page is asked for; `read` must not block.

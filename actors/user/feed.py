@@ -10,10 +10,9 @@ it or when a view was reported; seen ids are written behind.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from hashlib import blake2b
 
 from actors.answers import ReasonSource
-from actors.cards import REASONS, VIEWERS, Card
+from actors.cards import Card
 from actors.messages import GetFeed
 from actors.ranking import Chosen, Viewer
 from actors.turn import Turn
@@ -40,7 +39,6 @@ def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
     if not user.awake:
         _wake(user, turn)
     cursor = message.cursor
-    library = user.world.library
     if cursor is None:
         playlist, place = _new_chain(user, message.limit, turn)
         key: tuple[int, ...] = ()
@@ -50,10 +48,8 @@ def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
         key = (generation, place)
     shown = user.pages.get(key)
     if shown is None:
-        ids = playlist.ids[place : place + message.limit]
-        if not (turn.changed or all(map(library.cards.knows, ids))):
-            library.cards.entries(turn, playlist.ids[place : place + message.limit * 2])
         if key and len(playlist) - place < message.limit + user.world.feed.low_water:
+            _read_cards(user, playlist, place, message.limit, turn)
             _extend(user, playlist, turn)
         items, end = _cut(user, playlist, place, message.limit, turn)
         if key:
@@ -62,9 +58,18 @@ def get_feed(user: User, message: GetFeed, turn: Turn) -> bytes:
     else:
         end = shown[-1]
         items = _again(user, playlist, shown[:-1], turn)
-    more = end < len(playlist)
-    token = user.world.cursors.sign(user.id, _FORYOU, (playlist.generation, end)) if more else None
-    return glue(user, items, token, req_id(user, 0, playlist.generation, place), turn.now_ms)
+    token, request = _named(user, playlist, place, end)
+    return glue(user, items, token if end < len(playlist) else None, request, turn.now_ms)
+
+
+def _named(user: User, playlist: Playlist, place: int, end: int) -> tuple[str, str]:
+    """The cursor to the page after this one, and the name of this one."""
+    last = playlist.last_page
+    if last is None or last[:2] != (place, end):
+        token = user.world.cursors.sign(user.id, _FORYOU, (playlist.generation, end))
+        last = (place, end, token, req_id(user, 0, playlist.generation, place))
+        playlist.last_page = last
+    return last[2:]
 
 
 def _wake(user: User, turn: Turn) -> None:
@@ -221,18 +226,29 @@ def _cut(
     user: User, playlist: Playlist, place: int, limit: int, turn: Turn
 ) -> tuple[list[tuple[Card, ReasonSource]], int]:
     """At most `limit` cards from `place` on, and the place after the last that was looked at."""
-    cards, viewed = user.world.library.cards, playlist.viewed
+    peek, viewed, ids = user.world.library.cards.peek, playlist.viewed, playlist.ids
+    picky = bool(user.blocks or user.blocked_by or user.not_interested)
     items: list[tuple[Card, ReasonSource]] = []
-    for at in range(place, len(playlist)):
+    for at in range(place, len(ids)):
         if len(items) == limit:
             return items, at
-        video_id = playlist.ids[at]
-        card = cards.get(video_id)
-        if card is None and not (cards.knows(video_id) or turn.changed):
-            card = cards.entries(turn, playlist.ids[at : at + limit]).get(video_id)
-        if card is not None and video_id not in viewed and _visible(user, card):
-            items.append((card, playlist.source(at)))
-    return items, len(playlist)
+        video_id = ids[at]
+        card = peek(video_id)
+        if card is None:
+            if not turn.changed:
+                _read_cards(user, playlist, at, limit, turn)
+            card = peek(video_id)
+        if card is None or video_id in viewed or (picky and not _visible(user, card)):
+            continue
+        items.append((card, playlist.source(at)))
+    return items, len(ids)
+
+
+def _read_cards(user: User, playlist: Playlist, place: int, limit: int, turn: Turn) -> None:
+    """Have the cards of the next pages in memory."""
+    cards, ids = user.world.library.cards, playlist.ids[place : place + limit * 2]
+    if not all(map(cards.knows, ids)):
+        cards.entries(turn, ids)
 
 
 def _again(
@@ -277,29 +293,27 @@ def glue(
     follows = user.following or ()
     preload = user.world.feed.preload
     me = user.id
-    parts: list[bytes] = []
-    for at, (card, source) in enumerate(items):
-        author = card.author_id
-        parts.append(b"," if at else b'{"items":[')
-        parts.append(card.body(now_ms))
-        parts.append(VIEWERS[card.video_id in liked, author == me, author in follows])
-        parts.append(REASONS[source])
-        if at < preload:
-            parts.append(card.preload)
-        parts.append(b"}")
-    if not items:
-        parts.append(b'{"items":[')
-    tail = f'"{cursor}"' if cursor is not None else "null"
-    parts.append(
-        f'],"next_cursor":{tail},"req_id":"{request}","preload":{min(preload, len(items))}}}'.encode()
+    page = b",".join(
+        [
+            card.item(
+                now_ms,
+                card.video_id in liked,
+                card.author_id == me,
+                card.author_id in follows,
+                source,
+                at < preload,
+            )
+            for at, (card, source) in enumerate(items)
+        ]
     )
-    return b"".join(parts)
+    tail = f'"{cursor}"' if cursor is not None else "null"
+    end = f'],"next_cursor":{tail},"req_id":"{request}","preload":{min(preload, len(items))}}}'
+    return b'{"items":[' + page + end.encode()
 
 
 def req_id(user: User, tab: int, generation: int, place: int) -> str:
     """Names a page: the same for the same user, tab, generation and place."""
-    name = f"{user.id}/{tab}/{generation}/{place}".encode()
-    return blake2b(name, digest_size=9).hexdigest()
+    return f"{user.id:x}.{tab}.{generation:x}.{place:x}"
 
 
 def _at_once(choose: Callable[[], list[Chosen]]) -> Callable[[], Awaitable[list[Chosen]]]:

@@ -19,7 +19,16 @@ _CODES = {source: code for code, source in enumerate(_SOURCES)}
 class Playlist:
     """Ids, why each was chosen, and how far they were followed."""
 
-    __slots__ = ("filled_ms", "followed", "generation", "ids", "sources", "version", "viewed")
+    __slots__ = (
+        "filled_ms",
+        "followed",
+        "generation",
+        "ids",
+        "last_page",
+        "sources",
+        "version",
+        "viewed",
+    )
 
     def __init__(self, generation: int, filled_ms: int = 0) -> None:
         self.generation = generation
@@ -32,6 +41,8 @@ class Playlist:
         self.version = -1
         #: Ids beyond `followed` that were reported as watched.
         self.viewed: set[int] = set()
+        #: Where the last page began and ended, its cursor and its name: a refresh asks for it again.
+        self.last_page: tuple[int, int, str, str] | None = None
 
     def extend(self, video_id: int, source: ReasonSource) -> None:
         """Add an id at the end."""
