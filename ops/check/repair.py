@@ -44,29 +44,16 @@ async def repair(faults: Sequence[Fault], *, node: Recounter, blobs: BlobShelf) 
     entities = sorted({fault.entity_id for fault in faults if fault.cure == "recount"})
     for entity_id in entities:
         await node.recount(entity_id)
-    # Longest name first: once `quarantine/1010` is gone, `quarantine/101` begins no other.
-    litter = [fault for fault in faults if fault.cure == "discard" and fault.blob is not None]
+    litter = {fault.blob for fault in faults if fault.cure == "discard" and fault.blob is not None}
     discarded = 0
-    for fault in sorted(litter, key=lambda fault: fault.blob or "", reverse=True):
-        removed = await _discard(fault.blob or "", blobs)
-        discarded += removed
-        if not removed and await blobs.stat(fault.blob or "") is not None:
-            left.append(fault)
+    for name in sorted(litter):
+        discarded += await blobs.discard(_unwanted(name))
     return Repaired(recounted=len(entities), discarded=discarded, left=tuple(left))
 
 
-async def _discard(name: str, blobs: BlobShelf) -> int:
-    """Remove one blob, and nothing whose name merely starts with its name."""
-    prefix = _attempt_prefix(name)
-    if prefix is not None:
-        return await blobs.discard(prefix)
-    namesakes = await blobs.list(name, older_than_ms=1 << 62, limit=2)
-    return await blobs.discard(name) if [blob.name for blob in namesakes] == [name] else 0
-
-
-def _attempt_prefix(name: str) -> str | None:
-    """The prefix of a whole attempt to encode: it is unwanted as a whole."""
+def _unwanted(name: str) -> str:
+    """What goes with a blob that nobody wants: of an attempt to encode, all of it."""
     steps = name.split("/")
     if steps[0] == "v" and len(steps) > 3:
         return media_prefix(int(steps[1]), int(steps[2]))
-    return None
+    return name
