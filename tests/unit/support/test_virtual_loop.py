@@ -50,7 +50,7 @@ def test_timeouts_and_cancellation_are_those_of_asyncio():
 
 def test_what_is_ready_runs_first_in_first_out():
     async def main(loop):
-        order = []
+        order: list[int] = []
         for number in range(20):
             loop.call_soon(order.append, number)
         await asyncio.sleep(1.0)
@@ -61,7 +61,7 @@ def test_what_is_ready_runs_first_in_first_out():
 
 def test_timers_of_one_instant_run_in_an_order_that_the_seed_decides():
     async def main(loop):
-        order = []
+        order: list[int] = []
         for number in range(20):
             loop.call_later(1.0, order.append, number)
         await asyncio.sleep(2.0)
