@@ -85,5 +85,14 @@ class Batch:
                 moment.set_exception(error)
                 moment.exception()
 
+    def release(self) -> None:
+        """Drop what was carried: cells hold on to their last batch, for its two moments alone."""
+        for carried in (self.answers, self.intents, self.rows, self.outgoing, self.broadcasts):
+            carried.clear()
+        for linked in (self.sent, self.received):
+            linked.clear()
+        self.writes.clear()
+        self.frames.clear()
+
     def __repr__(self) -> str:
         return f"<Batch operations={self.operations} landed={self.landed.done()}>"

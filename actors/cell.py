@@ -74,6 +74,7 @@ class Cell:
     __slots__ = (
         "_alarm",
         "_clock",
+        "_on_soft",
         "_running",
         "_settings",
         "_store",
@@ -100,7 +101,9 @@ class Cell:
         tasks: TaskSet,
         settings: RuntimeSettings,
         alarm: Alarm,
+        on_soft: Callable[["Cell"], None],
     ) -> None:
+        """`on_soft` is told whenever there is something to write behind."""
         self.entity = entity
         self.shard = shard
         self.actor: Actor | None = None
@@ -122,6 +125,7 @@ class Cell:
         self._tasks = tasks
         self._settings = settings
         self._alarm = alarm
+        self._on_soft = on_soft
 
     # Queries.
 
@@ -141,7 +145,7 @@ class Cell:
         try:
             reply = actor.ask(message, turn, session)
         except (Need, KinoraError):
-            self.soft |= turn.soft
+            self._soften(turn)
             raise
         except Exception as error:
             raise self._broken(message, error) from error
@@ -291,13 +295,18 @@ class Cell:
 
     def _take(self, turn: Turn, kept: KeptAnswer | None = None) -> Batch | None:
         """Hand what a turn left behind to the shard."""
-        if turn.soft:
-            self.soft |= turn.soft
+        self._soften(turn)
         if not (turn.changed or kept is not None or turn.frames or turn.broadcasts):
             return None
         batch = self.shard.submit(turn, answer=kept)
         self.gate = batch
         return batch
+
+    def _soften(self, turn: Turn) -> None:
+        """Note what is to be written behind."""
+        if turn.soft:
+            self.soft |= turn.soft
+            self._on_soft(self)
 
     def _broken(self, message: object, error: Exception) -> Internal:
         """The state may be half changed: forget it."""

@@ -143,6 +143,15 @@ class VideoArrived(Event, frozen=True, kw_only=True):
     published_ms: int
 
 
+class FollowSettled(Event, frozen=True, kw_only=True):
+    """To oneself: a follow has landed, so from here on its author's videos are pushed.
+
+    What the author published in between was pushed to nobody here, and is read from facts once more.
+    """
+
+    WAKES = False
+
+
 class UserBlocked(Event, frozen=True, kw_only=True):
     """To the blocked: someone blocks them, or no longer."""
 
@@ -180,6 +189,7 @@ AnyEvent = (
     | CommentNoticed
     | UserFollowed
     | VideoArrived
+    | FollowSettled
     | UserBlocked
     | AccountClosed
     | UserLeft

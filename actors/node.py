@@ -203,7 +203,7 @@ class Node:
     async def sweep(self) -> None:
         """Find what no event will come for: forgotten uploads, and counts that may be wrong."""
         await self._complete_forgotten()
-        for entity in self.runtime.suspects()[:_SWEEP]:
+        for entity in self.runtime.cells.suspects()[:_SWEEP]:
             await self._recount(entity, "video")
         await self._recount_some()
         for shard in list(self.runtime.dirty)[:1]:

@@ -289,6 +289,7 @@ class OwnedShard:
         self._finish(batch)
 
     def _finish(self, batch: Batch) -> None:
+        batch.release()
         self._backlog -= batch.operations
         self._with.backlog.count -= batch.operations
 

@@ -252,7 +252,10 @@ class VideoActor:
             self.suspect = True
             self._set_counts(turn, right)
             turn.put("suspect", b"1")
-        elif self.suspect:
+            return off
+        # In any case: it may be the row that is wrong, and this actor that is right.
+        turn.write(self.counts)
+        if self.suspect:
             self.suspect = False
             turn.put("suspect", None)
         return off

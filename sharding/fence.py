@@ -8,8 +8,9 @@ up is refused by the data, whatever anyone believed meanwhile. The idea is Tempo
 These functions are the rules, pure, in one place. SQLite runs them as they are; the Redis script says the
 same in Lua and is compared with them by a fuzz test; the simulator mutates them and must go red.
 
-Why `>` and never `>=` in `may_install`: two nodes that read the same fence compute the same next epoch.
-With `>=` both would hold it, and rows of both would carry the same timestamps.
+Why `>` and never `>=` in `may_install`: an epoch names one ownership. With `>=` a second node could take over
+in the very epoch of the first, and whoever compares epochs (caches, the table, answers of a node that
+paused) could not tell one owner's word from the other's.
 """
 
 from typing import Literal

@@ -12,6 +12,7 @@ from actors.events import (
     AnyEvent,
     CommentNoticed,
     EncodingProgressed,
+    FollowSettled,
     LikeNoticed,
     UserBlocked,
     UserFollowed,
@@ -91,6 +92,7 @@ HEARERS: Mapping[type, Callable[[User, Any, Turn], None]] = {
     CommentNoticed: notifications.comment_noticed,
     UserFollowed: notifications.followed,
     UserBlocked: people.blocked,
+    FollowSettled: lambda user, event, turn: following.forget_inbox(user),
     AccountClosed: closing.go_on,
     UserLeft: lambda user, event, turn: people.unfollow(user, turn, event.user_id),
 }

@@ -4,7 +4,7 @@ import msgspec
 
 from actors import answers
 from actors.cards import author_answer
-from actors.events import UserBlocked, UserFollowed
+from actors.events import FollowSettled, UserBlocked, UserFollowed
 from actors.messages import BlockUser, FollowUser, GetUser, ListFollows, ListUserVideos
 from actors.records import Profile
 from actors.rows import BlockRow, FollowRow, JournalRow
@@ -97,6 +97,8 @@ def _set_following(user: User, turn: Turn, other: int, following: bool) -> None:
     )
     user.count(turn, following=1 if following else -1)
     turn.tell(other, UserFollowed(follower_id=user.id, following=following))
+    if following:
+        turn.tell(user.id, FollowSettled())
 
 
 def unfollow(user: User, turn: Turn, other: int) -> None:

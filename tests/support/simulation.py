@@ -353,7 +353,7 @@ class World:
             for process in self.processes:
                 await process.carry(process.node.sweep())
             await asyncio.sleep(1.0)
-            if not any(each.node.runtime.suspects() for each in self.processes):
+            if not any(each.node.runtime.cells.suspects() for each in self.processes):
                 return
         if sweep:
             self.complain("some counts stayed suspect")

@@ -208,11 +208,11 @@ class Stage:
         """Have these actors read anew."""
         await self.calm()
         for each in people:
-            assert await self.runtime.passivate(each.id)
+            assert self.runtime.cells.passivate(each.id)
 
     def user(self, person):
         """The state behind a person, for what no answer shows."""
-        actor: Any = self.runtime._cells[person.id].actor
+        actor: Any = self.runtime.cells[person.id].actor
         return actor.user
 
 

@@ -169,7 +169,7 @@ async def test_an_answer_is_given_again_for_the_same_key(toys):
 async def test_an_answer_is_given_again_after_the_actor_was_forgotten(toys):
     await toys.ask(ANN, Say(word="one"), key=b"k", digest=b"d")
     await settled()
-    assert await toys.runtime.passivate(ANN)
+    assert toys.runtime.cells.passivate(ANN)
     assert await toys.ask(ANN, Say(word="one"), key=b"k", digest=b"d") == b"one"
     assert await toys.words(ANN) == "one"
 
@@ -224,13 +224,13 @@ async def test_soft_state_is_written_behind_within_a_tick(toys):
     assert not toys.runtime.quiet
     toys.runtime.tick()
     await settled()
-    assert await toys.runtime.passivate(ANN)
+    assert toys.runtime.cells.passivate(ANN)
     assert await toys.words(ANN) == "seen"
 
 
 async def test_an_actor_with_soft_state_is_not_let_go(toys):
     await toys.ask(ANN, Say(word="seen", soft=True))
-    assert not await toys.runtime.passivate(ANN)
+    assert not toys.runtime.cells.passivate(ANN)
 
 
 async def test_timestamps_of_rows_ascend_within_an_epoch(toys):

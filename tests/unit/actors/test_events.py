@@ -128,7 +128,7 @@ async def test_an_event_that_is_not_worth_it_wakes_nobody_and_is_noted(toys):
     assert toys.runtime.statistics().actors == 0
     await toys.words(ANN)
     await toys.runtime.receive([envelope(1, event=arrived), envelope(2, event=arrived)])
-    assert toys.runtime._cells[ANN].actor.arrived == [7]
+    assert toys.runtime.cells[ANN].actor.arrived == [7]
     assert toys.runtime.statistics().gaps == 0
 
 
@@ -158,7 +158,7 @@ async def test_an_event_reaches_many_through_one_envelope_for_each_shard(toys):
 async def test_what_is_told_directly_is_committed_when_it_returns(toys):
     await toys.runtime.tell(ANN, FOLLOWED)
     await settled()
-    await toys.runtime.passivate(ANN)
+    toys.runtime.cells.passivate(ANN)
     await toys.words(ANN)
     assert toys.followers(ANN) == 1
 

@@ -39,11 +39,11 @@ async def test_who_cannot_be_let_go_keeps_newcomers_out_undone():
     async with open_toys(*CROWD, max_actors=3) as node:
         for each in (1, 2, 3):
             await node.words(each)
-            node.runtime._cells[each].actor.held = True
+            node.runtime.cells[each].actor.held = True
         with pytest.raises(Overloaded) as caught:
             await node.ask(4, Say(word="never"))
         assert caught.value.executed is False
-        node.runtime._cells[2].actor.held = False
+        node.runtime.cells[2].actor.held = False
         assert await node.ask(4, Say(word="in")) == b"in"
 
 
@@ -83,7 +83,7 @@ async def test_an_actor_is_not_let_go_while_a_command_waits():
         held = node.fetching.before["fetch"] = Held()
         command = node.start(ANN, Say(word="one", fetch="x"))
         await held.reached.wait()
-        assert not await node.runtime.passivate(ANN)
+        assert not node.runtime.cells.passivate(ANN)
         held.let_go()
         assert await command == b"one"
 
@@ -93,10 +93,10 @@ async def test_an_actor_is_not_let_go_before_it_has_landed():
         held = node.store.before["commit"] = Held()
         command = node.start(ANN, Say(word="one"))
         await held.reached.wait()
-        assert not await node.runtime.passivate(ANN)
+        assert not node.runtime.cells.passivate(ANN)
         held.let_go()
         await command
-        assert await node.runtime.passivate(ANN)
+        assert node.runtime.cells.passivate(ANN)
 
 
 async def test_a_query_that_waited_sees_what_happened_meanwhile():
@@ -105,7 +105,7 @@ async def test_a_query_that_waited_sees_what_happened_meanwhile():
         held = node.fetching.before["fetch"] = Held()
         query = node.start(ANN, Listen(fetch="x"))
         await held.reached.wait()
-        await node.runtime.passivate(ANN)
+        node.runtime.cells.passivate(ANN)
         assert await node.ask(ANN, Say(word="meanwhile")) == b"meanwhile"
         held.let_go()
         assert await query == b"meanwhile", "there is one actor of an entity, not two"
@@ -113,4 +113,4 @@ async def test_a_query_that_waited_sees_what_happened_meanwhile():
 
 async def test_letting_go_of_nobody_is_no_mistake():
     async with open_toys(ANN) as node:
-        assert await node.runtime.passivate(ANN)
+        assert node.runtime.cells.passivate(ANN)

@@ -124,7 +124,7 @@ async def test_who_missed_more_than_is_kept_reads_again(
     assert ring == sent[-len(ring) :]
     assert 0 < len(ring) <= 5
     assert user.ring_bytes == sum(len(frame) for _, frame in user.ring) <= sockets.KEPT_BYTES
-    kept = await stage.store.load(stage.runtime._cells[ann.id].shard.number, ann.id)
+    kept = await stage.store.load(stage.runtime.cells[ann.id].shard.number, ann.id)
     assert sum(name.startswith("e:") for name in kept) == len(ring)
     assert (await ann.attach("b", resume=place.seq)).resync
     assert (await ann.attach("c", resume=sent[-len(ring) - 2])).resync
@@ -215,9 +215,9 @@ async def test_one_user_has_so_many_websockets():
 async def test_who_has_a_websocket_is_kept_in_memory(stage, ann):
     await ann.attach("a")
     await stage.calm()
-    assert not await stage.runtime.passivate(ann.id)
+    assert not stage.runtime.cells.passivate(ann.id)
     await ann.ask(DetachSocket(connection="a"))
-    assert await stage.runtime.passivate(ann.id)
+    assert stage.runtime.cells.passivate(ann.id)
 
 
 async def test_nobody_listens_without_a_session(ann):

@@ -191,7 +191,7 @@ async def test_what_was_begun_in_time_lands_though_its_outcome_is_not_known(toys
     assert caught.value.executed is None
     held.let_go()
     await toys.clock.sleep(0.1)
-    await toys.runtime.passivate(ANN)
+    toys.runtime.cells.passivate(ANN)
     assert await toys.words(ANN) == "lands"
 
 
@@ -209,7 +209,7 @@ async def test_a_command_goes_on_when_its_caller_goes_away(toys):
     asking.cancel()
     held.let_go()
     await toys.clock.sleep(0.1)
-    await toys.runtime.passivate(ANN)
+    toys.runtime.cells.passivate(ANN)
     assert await toys.words(ANN) == "lands"
 
 

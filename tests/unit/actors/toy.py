@@ -206,7 +206,7 @@ class ToyNode:
         return (await self.ask(entity, Listen())).decode()
 
     def followers(self, entity):
-        toy: Any = self.runtime._cells[entity].actor
+        toy: Any = self.runtime.cells[entity].actor
         return toy.followers
 
     async def tally(self, user_id):
