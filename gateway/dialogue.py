@@ -128,14 +128,17 @@ class Dialogue:
         except Unauthenticated:
             socket.close(SESSION_ENDED, "session ended")
         except KinoraError as error:
-            _LOG.info("socket_refused request_id=%s error=%r", self._request_id, error)
+            _LOG.info("socket_refused", extra=self._ids() | {"error": repr(error)})
             socket.close(RESTART, error.code)
         except Exception:
-            _LOG.exception("socket_failed request_id=%s", self._request_id)
+            _LOG.exception("socket_failed", extra=self._ids())
             socket.close(BROKEN, "internal")
         finally:
             self._edge.deps.sockets.remove(self._connection)
             self._leave()
+
+    def _ids(self) -> dict[str, object]:
+        return errors.ids_of(self._request_id, self._who.user_id)
 
     async def _greet(self) -> bool:
         socket = self._connection.socket
@@ -255,7 +258,8 @@ async def _quietly(edge: Edge, user_id: int, message: DetachSocket, caller: Call
     try:
         await edge.node.ask(user_id, message, caller)
     except KinoraError as error:
-        _LOG.info("detach_failed connection=%s error=%r", message.connection, error)
+        facts = {"connection": message.connection, "error": repr(error)}
+        _LOG.info("detach_failed", extra=errors.ids_of(caller.request_id, user_id) | facts)
 
 
 def _ack(message_id: str | None, answer: bytes) -> bytes:

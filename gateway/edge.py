@@ -130,10 +130,12 @@ class Edge:
             request_id=request_id,
         )
 
-    def refusal(self, cause: BaseException, *, route: str, request_id: str) -> Answer:
+    def refusal(
+        self, cause: BaseException, *, route: str, request_id: str, user_id: int | None = None
+    ) -> Answer:
         """The problem that `cause` is told as; it is logged as it deserves."""
         error = errors.as_error(cause)
-        errors.log(error, cause, route=route, request_id=request_id)
+        errors.log(error, cause, route=route, request_id=request_id, user_id=user_id)
         more = tuple(
             (name.encode(), value.encode()) for name, value in errors.problem_headers(error)
         )

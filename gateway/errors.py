@@ -30,6 +30,7 @@ from sharding.errors import (
     UnsupportedMedia,
     UpgradeRequired,
 )
+from sharding.shards import shard_of
 
 STATUS: dict[type[KinoraError], int] = {
     InvalidRequest: 400,
@@ -138,15 +139,31 @@ def problem_headers(error: KinoraError) -> Iterator[tuple[str, str]]:
         yield "WWW-Authenticate", "Bearer"
 
 
-def log(error: KinoraError, cause: BaseException, *, route: str, request_id: str) -> None:
+def log(
+    error: KinoraError,
+    cause: BaseException,
+    *,
+    route: str,
+    request_id: str,
+    user_id: int | None = None,
+) -> None:
     """Write down what an operator should know of it: a bug with its traceback, a refusal in a line."""
     status = status_of(error)
+    facts = {"route": route, **ids_of(request_id, user_id)}
     if status == 500:
-        _LOG.error("request_failed route=%s request_id=%s", route, request_id, exc_info=cause)
+        _LOG.error("request_failed", exc_info=cause, extra=facts)
         return
     level = logging.WARNING if status in (503, 504) else logging.INFO
     if _LOG.isEnabledFor(level):
-        _LOG.log(level, "request_refused route=%s request_id=%s error=%r", route, request_id, error)
+        _LOG.log(level, "request_refused", extra=facts | {"error": repr(error)})
+
+
+def ids_of(request_id: str, user_id: int | None) -> dict[str, object]:
+    """The ids that belong on every log line about a request."""
+    ids: dict[str, object] = {"request_id": request_id}
+    if user_id is not None:
+        ids |= {"user_id": str(user_id), "shard": shard_of(user_id)}
+    return ids
 
 
 def _facts(error: KinoraError, status: int) -> dict[str, object]:

@@ -61,7 +61,7 @@ class GatewayServer:
         clock = self._edge.clock
         self._edge.draining = True
         self._end_after_this_answer()
-        _LOG.info("drain_begins connections=%d", len(self._server.connections))
+        _LOG.info("drain_begins", extra={"connections": len(self._server.connections)})
         await clock.sleep(self._settings.drain_notice_s)
         await self._stop_listening()
         leaving = self._edge.deps.sockets.go_away()
@@ -70,7 +70,7 @@ class GatewayServer:
             self._close_idle()
             await clock.sleep(_LOOK_S)
         cut = self._cut()
-        _LOG.info("drain_ends websockets=%d cut=%d", leaving, cut)
+        _LOG.info("drain_ends", extra={"websockets": leaving, "cut": cut})
         return cut
 
     def _end_after_this_answer(self) -> None:
@@ -126,7 +126,7 @@ class GatewayServer:
         for connection in left:
             connection.abort()
         if left:
-            _LOG.warning("drain_cut connections=%d", len(left))
+            _LOG.warning("drain_cut", extra={"connections": len(left)})
         return len(left)
 
     def __repr__(self) -> str:

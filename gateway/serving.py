@@ -42,7 +42,8 @@ def handler_of(edge: Edge, route: Route) -> Handler:
             answer = await route.handle(call)
         except Exception as cause:
             linger_if_unread(request)
-            answer = edge.refusal(cause, route=route.name, request_id=request_id)
+            asker = call.principal.user_id if call.principal is not None else None
+            answer = edge.refusal(cause, route=route.name, request_id=request_id, user_id=asker)
         edge.deps.metrics.request(
             route.name, answer.status if answer is not None else 200, monotonic() - started
         )

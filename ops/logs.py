@@ -4,8 +4,9 @@ Two promises. A slow or stuck reader of stderr never holds up the loop: lines go
 to a thread, and what does not fit is dropped and counted. No token gets out: names that carry secrets are
 masked, and so is whatever looks like one inside any text, tracebacks included.
 
-Context travels in `structlog.contextvars`: who handles a request binds `request_id`, `user_id` and
-`shard`, and every line below carries them. What the standard library or a driver logs takes the same way.
+Lines about a request carry its `request_id`, its `user_id` and that user's `shard`, given as `extra` where
+they are known; lines about a shard or an actor name it. What the standard library or a driver logs takes
+the same way.
 """
 
 import logging
@@ -117,7 +118,6 @@ def open_logs(
     pipe = LinePipe(stream, backlog_lines)
     handler = _PipeHandler(pipe)
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.format_exc_info,
@@ -131,7 +131,11 @@ def open_logs(
     )
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                *shared,
+            ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendered],
         )
     )

@@ -44,6 +44,7 @@ class FeedHandler:
         started = self._monotonic()
         header = request.headers.getone
         request_id = self._edge.request_id(header("x-request-id", None))
+        who: Principal | None = None
         try:
             self._edge.check_client(header("x-client", None))
             who = self._principal(header("authorization", None))
@@ -51,7 +52,7 @@ class FeedHandler:
             message = self._message(request._parsed_url.query or b"", who)
             page = self._ask_nowait(who.user_id, message, who.session)
         except Exception as cause:
-            return self._refuse(cause, request, request_id, started)
+            return self._refuse(cause, request, request_id, started, who)
         if page is None:
             return self._wait(request, who, message, request_id, started)
         return self._answer(page, request, request_id, started)
@@ -63,7 +64,7 @@ class FeedHandler:
         try:
             page = await self._edge.node.ask(who.user_id, message, caller)
         except Exception as cause:
-            return self._refuse(cause, request, request_id, started)
+            return self._refuse(cause, request, request_id, started, who)
         return self._answer(page, request, request_id, started)
 
     def _answer(self, page: bytes, request: Request, request_id: str, started: float) -> Answer:
@@ -72,9 +73,19 @@ class FeedHandler:
         return Answer(page, fixed=(JSON, PRIVATE, (b"x-request-id", request_id.encode()), *cors))
 
     def _refuse(
-        self, cause: Exception, request: Request, request_id: str, started: float
+        self,
+        cause: Exception,
+        request: Request,
+        request_id: str,
+        started: float,
+        who: Principal | None,
     ) -> Answer:
-        answer = self._edge.refusal(cause, route="GET /feed", request_id=request_id)
+        answer = self._edge.refusal(
+            cause,
+            route="GET /feed",
+            request_id=request_id,
+            user_id=who.user_id if who is not None else None,
+        )
         self._seen("GET /feed", answer.status, self._monotonic() - started)
         return self._edge.finish(answer, request_id, request.headers.getone("origin", None))
 

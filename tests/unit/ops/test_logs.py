@@ -7,7 +7,12 @@ import threading
 
 import structlog
 
+from gateway.errors import log
 from ops.logs import LinePipe, open_logs
+from sharding.errors import NotFound
+from sharding.shards import shard_of
+
+ANN = 383021098792390660
 
 JWT = "eyJhbGciOiJFZDI1NTE5In0.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 REFRESH = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
@@ -17,22 +22,25 @@ def lines_of(stream):
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_line_is_json_with_the_ids_of_its_context():
+def test_a_refusal_is_one_json_line_with_request_user_and_shard():
     stream = io.StringIO()
-    with (
-        open_logs(stream),
-        structlog.contextvars.bound_contextvars(request_id="r1", user_id="7", shard=3),
-    ):
-        structlog.get_logger().info("video.liked", video_id="9")
+    refused = NotFound()
+    with open_logs(stream):
+        log(refused, refused, route="GET /video/{video_id}", request_id="r1", user_id=ANN)
+    (line,) = lines_of(stream)
+    assert (line["event"], line["level"]) == ("request_refused", "info")
+    assert line["route"] == "GET /video/{video_id}"
+    assert (line["request_id"], line["user_id"], line["shard"]) == ("r1", str(ANN), shard_of(ANN))
+    assert "executed=False" in line["error"]
+    assert "at" in line
+
+
+def test_what_a_driver_logs_takes_the_same_way():
+    stream = io.StringIO()
+    with open_logs(stream):
         logging.getLogger("driver").warning("slow %s", "query")
-    ours, theirs = lines_of(stream)
-    assert ours["event"] == "video.liked"
-    assert (ours["request_id"], ours["user_id"], ours["shard"]) == ("r1", "7", 3)
-    assert ours["level"] == "info"
-    assert "at" in ours
-    assert theirs["event"] == "slow query"
-    assert theirs["logger"] == "driver"
-    assert theirs["request_id"] == "r1"
+    (line,) = lines_of(stream)
+    assert (line["event"], line["logger"], line["level"]) == ("slow query", "driver", "warning")
 
 
 def test_no_secret_gets_out_by_name_by_form_or_in_a_traceback():
