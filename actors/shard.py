@@ -21,19 +21,8 @@ from functools import partial
 import msgspec
 
 from actors.batch import OUTGOING, ROWS, Backlog, Batch, ShardStatistics
-from actors.events import (
-    Broadcast,
-    CancelEncoding,
-    CardChanged,
-    Counted,
-    DiscardMedia,
-    EncodeVideo,
-    Errand,
-    ProfileChanged,
-    Published,
-    UserCounted,
-    Withdrawn,
-)
+from actors.events import CancelEncoding, DiscardMedia, EncodeVideo, Errand
+from actors.hints import hints_of
 from actors.line import Line
 from actors.mailbox import MailboxBudget
 from actors.ports.bus import Envelope, EventBus
@@ -50,7 +39,7 @@ from actors.ports.shard_store import (
     ShardStore,
 )
 from actors.ports.sockets import SocketHub
-from actors.rows import AnyRow, CountsRow, StampedRow, UserRow, VideoMediaRow, VideoRow
+from actors.rows import StampedRow
 from actors.settings import RuntimeSettings
 from actors.tasks import TaskSet
 from actors.turn import Turn
@@ -333,7 +322,7 @@ class OwnedShard:
         for intent in head.intents:
             batch.rows.extend(ROWS.decode(intent.rows))
         batch.outgoing = [(entry.number, OUTGOING.decode(entry.payload)) for entry in head.outbox]
-        batch.broadcasts = [each for row in batch.rows for each in _hints(row.row)]
+        batch.broadcasts = [each for row in batch.rows for each in hints_of(row.row)]
         if batch.intents or batch.outgoing:
             self._latest = batch
             self._landing.put(batch)
@@ -383,34 +372,6 @@ class OwnedShard:
     def _next_link(self, target: int, before: Link | None) -> Link:
         number = before.number + 1 if before and before.epoch == self.epoch else 1
         return Link(peer=target, epoch=self.epoch, number=number)
-
-
-def _hints(row: AnyRow) -> Iterable[Broadcast]:
-    """What caches must hear of a row whose writer may have ended before it could say so."""
-    match row:
-        case CountsRow():
-            yield Counted(
-                video_id=row.entity_id,
-                likes=row.likes,
-                comments=row.comments,
-                shares=row.shares,
-                views=row.views,
-            )
-            yield UserCounted(
-                user_id=row.entity_id,
-                followers=row.followers,
-                following=row.following,
-                videos=row.videos,
-                likes_received=row.likes_received,
-            )
-        case VideoMediaRow(status="ready"):
-            yield Published(video_id=row.video_id)
-        case VideoMediaRow(status="deleted") | VideoRow(removed=True):
-            yield Withdrawn(video_id=row.video_id)
-        case VideoRow():
-            yield CardChanged(video_id=row.video_id)
-        case UserRow():
-            yield ProfileChanged(user_id=row.user_id)
 
 
 def _by_shard(entities: Iterable[int]) -> dict[int, tuple[int, ...]]:
