@@ -180,6 +180,13 @@ class Cell:
         if not self.busy:
             self._work(letter)
 
+    def withdraw(self, letter: Letter) -> None:
+        """Take back a command whose sender no longer waits, if it has not begun."""
+        if not letter.started:
+            letter.future.cancel()
+            if self.mailbox is not None:
+                self.mailbox.drop(letter)
+
     def _ended(self, op_id: bytes) -> None:
         if self._running is not None:
             self._running.pop(op_id, None)

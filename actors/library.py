@@ -1,6 +1,6 @@
 """The library: what a node keeps in memory of things that belong to others.
 
-Cards, profiles, first pages of comments, the shelf, and which authors are too loud to push. All of it is
+Cards, profiles, the shelf, and which authors are too loud to push. All of it is
 read from facts and kept true by broadcasts; all of it is bounded; nothing of it decides anything.
 """
 

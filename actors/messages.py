@@ -9,7 +9,6 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
-from actors.media import MediaLimits
 from actors.rows import ActivityKind, VideoStatus
 
 R = TypeVar("R", covariant=True)
@@ -423,6 +422,3 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 #: What answers a message: JSON, or a struct that the edge goes on with.
 Reply = bytes | Granted | CredentialFound | UploadTicket | Uploads | Attached
-
-#: The limits that an upload is announced under; one value for gateway, domain and pipeline.
-DEFAULT_LIMITS = MediaLimits()

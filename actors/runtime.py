@@ -182,6 +182,7 @@ class Runtime:
             if remaining <= 0:
                 raise DeadlineExceeded("Its time was over before it began.", executed=False)
         letter = Letter(message, caller) if message.COMMAND else None
+        cell: Cell | None = None
         try:
             async with asyncio.timeout(remaining):
                 cell = await self.cells.activate(user_id, "user")
@@ -194,8 +195,8 @@ class Runtime:
             begun = letter is not None and letter.started
             raise DeadlineExceeded(executed=None if begun else False) from None
         finally:
-            if letter is not None and not letter.started:
-                letter.future.cancel()
+            if letter is not None and cell is not None:
+                cell.withdraw(letter)
 
     async def _query(self, cell: Cell, message: Message[R], session: int) -> R:
         answers: dict[Hashable, object] = {}

@@ -43,10 +43,6 @@ class Taste(msgspec.Struct, kw_only=True):
         """The best liked authors."""
         return [author for author, weight in _ranked(self.authors, count) if weight > 0]
 
-    def disliked(self, author_id: int) -> bool:
-        """Whether an author was skipped or refused more than watched."""
-        return self.authors.get(author_id, 0.0) < -1.0
-
 
 def weight_of_view(watched_ms: int, completed: bool, duration_s: float) -> float:
     """What a view says."""

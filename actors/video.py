@@ -28,17 +28,15 @@ _FINAL = ("ready", "failed", "blocked", "deleted")
 class VideoActor:
     """Fills `actors.actor.Actor`; hears events and is never asked."""
 
-    __slots__ = ("_world", "counts", "heard", "id", "media", "sha256", "size_bytes", "suspect")
+    __slots__ = ("counts", "heard", "id", "media", "sha256", "size_bytes", "suspect")
 
     def __init__(
         self,
         video_id: int,
-        world: World,
         record: VideoRecord | None,
         parts: Mapping[str, bytes],
     ) -> None:
         self.id = video_id
-        self._world = world
         self.heard = 0
         self.media = record.media if record is not None else None
         self.size_bytes = record.video.size_bytes if record is not None else 0
@@ -279,6 +277,6 @@ def video_loader(world: World) -> Loader:
 
     async def load(video_id: int, parts: Mapping[str, bytes]) -> VideoActor:
         records = await world.videos.videos((video_id,))
-        return VideoActor(video_id, world, records[0] if records else None, parts)
+        return VideoActor(video_id, records[0] if records else None, parts)
 
     return load

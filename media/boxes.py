@@ -15,9 +15,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: Boxes that hold only boxes, of those that are walked here.
-CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex"})
-
 
 class MalformedBox(ValueError):
     """A box says a size that cannot be."""

@@ -4,8 +4,6 @@ The child decodes hostile bytes, so the parent reads its lines as it would a str
 length and number, decoded into these types or not at all, and every file name checked.
 """
 
-from typing import Literal
-
 import msgspec
 
 from actors.media import EncodedMedia, MediaFailure, MediaLimits
@@ -78,5 +76,3 @@ CONTENT_TYPES = {
     "jpg": "image/jpeg",
     "webp": "image/webp",
 }
-
-FileKind = Literal["mp4", "m3u8", "jpg", "webp"]

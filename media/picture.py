@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from media.ladder import RungPlan
 
 #: AVColorSpace and AVColorRange numbers that are used here.
-BT709, UNSPECIFIED, BT601, LIMITED = 1, 2, 6, 1
+BT709, UNSPECIFIED, BT601 = 1, 2, 6
 
 #: From this many lines on, video that does not say its matrix is BT.709; below it is BT.601.
 HD_LINES = 720

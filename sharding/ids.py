@@ -11,11 +11,7 @@ process never share a minter number (the lease rotates), so ids stay unique when
 was set back between them.
 """
 
-from typing import NewType, Protocol
-
-UserId = NewType("UserId", int)
-VideoId = NewType("VideoId", int)
-CommentId = NewType("CommentId", int)
+from typing import Protocol
 
 #: 2024-01-01T00:00:00Z in Unix milliseconds.
 FIRST_MS = 1_704_067_200_000
@@ -70,11 +66,6 @@ class IdMint:
 def minted_at_ms(entity_id: int) -> int:
     """The Unix millisecond that an id was minted in."""
     return (entity_id >> _TIME_SHIFT) + FIRST_MS
-
-
-def first_id_at(unix_ms: int) -> int:
-    """The smallest id that could be minted in that millisecond; 0 for times before the first."""
-    return max(0, unix_ms - FIRST_MS) << _TIME_SHIFT
 
 
 def parse_id(text: str) -> int | None:

@@ -75,14 +75,6 @@ def detach(user: User, message: DetachSocket, turn: Turn) -> bytes:
     return b"{}"
 
 
-def end_sockets(user: User, turn: Turn, *, keep: int | None = None) -> None:
-    """Close the websockets of all sessions but `keep`."""
-    for connection, session in list(user.sockets.items()):
-        if session != keep:
-            del user.sockets[connection]
-            turn.frames.append((connection, None))
-
-
 def require_session(user: User, session: int) -> None:
     """Refuse who has no live session.
 

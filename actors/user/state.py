@@ -69,7 +69,6 @@ class User:
         "blocks",
         "buckets",
         "comment_likes",
-        "commented",
         "counts",
         "credential_version",
         "early",
@@ -158,8 +157,6 @@ class User:
         self.answered: dict[int, tuple[bool, int, int]] = {}
         #: Whether the last comments that were liked, or no longer, are liked now; facts may not know yet.
         self.comment_likes: dict[int, bool] = {}
-        #: Videos that were commented on in the last moments, and when.
-        self.commented: dict[int, int] = {}
         #: The last notifications by their group.
         self.noted: dict[str, NotificationRow] = {}
         #: When the last event about a video's likes went out.

@@ -221,6 +221,7 @@ async def test_a_command_that_waits_is_dropped_when_its_caller_goes_away(toys):
     await settled()
     waiting.cancel()
     await settled()
+    assert toys.runtime.statistics().mailboxes_waiting == 0, "its room is for others"
     held.let_go()
     await busy
     assert await toys.words(ANN) == "one"

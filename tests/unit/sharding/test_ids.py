@@ -11,7 +11,6 @@ from sharding.ids import (
     ID_LIMIT,
     MINTER_COUNT,
     IdMint,
-    first_id_at,
     minted_at_ms,
     parse_id,
 )
@@ -91,12 +90,7 @@ def test_a_clock_that_was_never_set_makes_no_negative_ids():
 def test_an_id_tells_when_it_was_minted(ms, minter):
     minted = IdMint(minter, Hands(ms)).mint()
     assert minted_at_ms(minted) == ms
-    assert first_id_at(ms) <= minted < first_id_at(ms + 1)
     assert minted < ID_LIMIT
-
-
-def test_before_the_first_millisecond_there_is_nothing():
-    assert first_id_at(FIRST_MS - 1) == first_id_at(0) == 0
 
 
 @settings(max_examples=50)
