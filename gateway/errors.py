@@ -80,6 +80,9 @@ FROM_SANIC: dict[int, type[KinoraError]] = {
     503: DeadlineExceeded,
 }
 
+#: How loud a refusal is in the log. Who is refused for haste comes back at once: that is for the metrics.
+_LEVELS = {429: logging.DEBUG, 503: logging.WARNING, 504: logging.WARNING}
+
 #: RFC 9457.
 PROBLEM = "application/problem+json"
 
@@ -153,7 +156,7 @@ def log(
     if status == 500:
         _LOG.error("request_failed", exc_info=cause, extra=facts)
         return
-    level = logging.WARNING if status in (503, 504) else logging.INFO
+    level = _LEVELS.get(status, logging.INFO)
     if _LOG.isEnabledFor(level):
         _LOG.log(level, "request_refused", extra=facts | {"error": repr(error)})
 

@@ -125,6 +125,12 @@ def test_the_log_level_follows_the_blame(caplog, cause, level, traceback):
     assert bool(record.exc_info) is traceback
 
 
+def test_a_flood_that_is_refused_does_not_fill_the_log(caplog):
+    caplog.set_level(logging.INFO, "kinora.gateway")
+    errors.log(RateLimited(), RateLimited(), route="GET /feed", request_id="r")
+    assert not caplog.records
+
+
 def test_only_a_lost_session_ends_a_websocket():
     assert errors.close_code_of(Unauthenticated()) == 4401
     assert errors.close_code_of(NotFound()) is None
