@@ -1,9 +1,15 @@
-"""What Sanic's HTTP connection lacks: becoming a websocket of ours, and an ending that the client can read."""
+"""What Sanic's HTTP connection lacks: becoming a websocket of ours, an ending that the client can read, and no
+patience with who trickles.
+
+Sanic measures its time-outs from the last byte, so a byte now and then holds a connection for ever. Here the
+time of a request runs from its first byte, but for uploads, which have a time-out of their own.
+"""
 
 import asyncio
 from typing import Any
 
 from sanic import Request
+from sanic.http.constants import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from gateway.websocket import WebSocket
@@ -15,20 +21,33 @@ LINGER_S = 1.0
 class GatewayProtocol(HttpProtocol):
     """Sanic's HTTP connection, able to become a `WebSocket` and to end politely."""
 
-    __slots__ = ("_ending", "linger", "websocket")
+    __slots__ = ("_ending", "linger", "patient", "websocket")
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.websocket: WebSocket | None = None
         #: Set when a request was answered before its body was read.
         self.linger = False
+        #: Set while an upload arrives.
+        self.patient = False
         self._ending: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         if self.websocket is not None:
             self.websocket.data_received(data)
         elif self._ending is None:
+            began = self._time
+            arriving = self._http is not None and self._http.stage is not Stage.IDLE
             super().data_received(data)
+            if arriving and not self.patient:
+                self._time = began
+
+    def check_timeouts(self) -> None:
+        """Sanic's look at the clock; after a refusal for time nobody waits for the rest of a body."""
+        super().check_timeouts()  # type: ignore[no-untyped-call]
+        late = self._http is not None and self._http.exception is not None
+        if late and self._ending is None and self.transport is not None:
+            self._ending = self.loop.call_later(LINGER_S, self.transport.abort)
 
     def eof_received(self) -> bool | None:
         if self.websocket is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
@@ -87,6 +88,33 @@ async def test_what_does_not_end_by_itself_is_cut_at_the_deadline():
         assert await gateway.server.drain() == 1
         with pytest.raises(aiohttp.ClientError):
             await calling
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+async def test_who_trickles_does_not_hold_a_connection(part):
+    # Sanic takes whole seconds; three times this is one.
+    async with serving(replace(QUICK, call_timeout_s=0.34)) as gateway:
+        auth = gateway.bearer()["Authorization"]
+        head = (
+            f"PATCH /user/me HTTP/1.1\r\nHost: x\r\nAuthorization: {auth}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+        )
+        reader, writer = await asyncio.open_connection(*gateway.address)
+        writer.write(head[:20].encode() if part == "head" else head.encode())
+
+        async def trickle():
+            while True:
+                writer.write(b" ")
+                await asyncio.sleep(0.05)
+
+        trickling = asyncio.ensure_future(trickle())
+        # That the time is not over by then is what is shown.
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):
+                while await reader.read(4_096):
+                    pass
+        trickling.cancel()
+        writer.close()
 
 
 async def test_while_it_drains_it_says_that_it_is_not_ready():
