@@ -102,6 +102,10 @@ class Cells:
         assert loading is not None
         self.activations += 1
         try:
+            await asyncio.shield(cell.shard.recovered)
+            if cell.gate is not None:
+                # What its predecessor in memory left behind must be readable first.
+                await asyncio.wait((cell.gate.landed,))
             async with self._turns:
                 await self._read(cell, kind)
             loading.set_result(None)
@@ -118,10 +122,6 @@ class Cells:
             cell.loading = None
 
     async def _read(self, cell: Cell, kind: Kind) -> None:
-        await asyncio.shield(cell.shard.recovered)
-        if cell.gate is not None:
-            # What its predecessor in memory left behind must be readable first.
-            await asyncio.wait((cell.gate.landed,))
         parts = await self._with.store.load(cell.shard.number, cell.entity)
         actor = await self._loaders[kind](cell.entity, parts)
         if cell.shard.lost:
