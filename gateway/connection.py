@@ -25,6 +25,8 @@ class GatewayProtocol(HttpProtocol):
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
+        # Sanic sets it when its task begins, which uvloop may do after the first bytes have come.
+        self._http = None
         self.websocket: WebSocket | None = None
         #: Set when a request was answered before its body was read.
         self.linger = False
