@@ -184,5 +184,7 @@ async def test_ten_thousand_users_are_awake_in_one_small_process(tmp_path: Path)
         assert process.returncode == 0
     cost = msgspec.json.decode(said.splitlines()[-1])
     print(f"\n{AWAKE} users: {cost}, {cost['resident'] / 2**20:.0f} MiB")
-    assert (cost["actors"], cost["playlist"], cost["seen"]) == (AWAKE, 200, 50)
+    # A sweep that came by meanwhile has woken a few videos beside them.
+    assert cost["actors"] >= cost["users"] == AWAKE
+    assert (cost["playlist"], cost["seen"]) == (200, 50)
     assert cost["resident"] < MOST_BYTES, cost
