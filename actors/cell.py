@@ -19,9 +19,13 @@ from typing import Any
 from actors.actor import Actor
 from actors.batch import Batch
 from actors.mailbox import Mailbox
-from actors.messages import Caller, Message, Reply
+from actors.messages import (
+    Caller,
+    Message,
+)
 from actors.ports.clock import Clock
 from actors.ports.shard_store import KeptAnswer, ShardStore
+from actors.replies import Reply
 from actors.settings import RuntimeSettings
 from actors.shard import OwnedShard
 from actors.tasks import Alarm, TaskSet

@@ -9,7 +9,8 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
-from actors.rows import ActivityKind, VideoStatus
+from actors.replies import Attached, CredentialFound, Granted, Uploads, UploadTicket
+from actors.rows import ActivityKind
 
 R = TypeVar("R", covariant=True)
 
@@ -27,60 +28,6 @@ class Command(Message[R], Generic[R], frozen=True, kw_only=True):
     """Base of everything that changes something."""
 
     COMMAND = True
-
-
-# What the gateway gets back where it has to do more than send.
-
-
-class Granted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A session was opened or went on: the gateway signs an access token and refresh token `current`."""
-
-    user_id: int
-    family_id: int
-    current: int
-    expires_ms: int
-    #: JSON of User; empty on refresh.
-    user: bytes = b""
-
-
-class CredentialFound(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a password is verified against."""
-
-    password_hash: str
-    version: int
-
-
-class UploadTicket(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An upload as its author sees it; the gateway signs the way to the store while it is awaited."""
-
-    video_id: int
-    status: VideoStatus
-    source: str
-    size_bytes: int
-    content_type: str
-    sha256: str | None
-    method: Literal["POST", "PUT"]
-    progress: float = 0.0
-    rungs: tuple[str, ...] = ()
-    error_code: str | None = None
-    error_title: str | None = None
-
-
-class Uploads(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A page of unfinished uploads."""
-
-    items: tuple[UploadTicket, ...]
-    next_cursor: str | None
-
-
-class Attached(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A websocket's place in its user's numbering, and the frames that it missed, in order."""
-
-    seq: int
-    resumed: bool
-    missed: tuple[bytes, ...]
-    #: What cannot be replayed: the client must read again and go on after `seq`.
-    resync: bool
 
 
 # Accounts. The gateway hashes passwords and claims names; all else of an account is its user's actor.
@@ -418,7 +365,3 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     #: When the asker stops waiting, on the clock's monotonic scale; 0 is never.
     deadline: float = 0.0
     request_id: str = ""
-
-
-#: What answers a message: JSON, or a struct that the edge goes on with.
-Reply = bytes | Granted | CredentialFound | UploadTicket | Uploads | Attached

@@ -13,7 +13,6 @@ import msgspec
 import orjson
 
 from actors.messages import (
-    Attached,
     AttachSocket,
     Caller,
     Command,
@@ -21,6 +20,7 @@ from actors.messages import (
     LikeVideo,
     ReportViews,
 )
+from actors.replies import Attached
 from gateway import errors
 from gateway.bodies import MAX_SOCKET_VIEWS
 from gateway.decoding import read_json, read_views

@@ -297,6 +297,7 @@ def dec_hook(kind: type, value: object) -> object:
     """How msgspec reads these types."""
     if issubclass(kind, Text | Id):
         return kind.parse(value)
+    # How these hooks say "not mine" to msgspec.
     raise NotImplementedError(kind)
 
 
@@ -304,4 +305,5 @@ def schema_hook(kind: type) -> dict[str, Any]:
     """How msgspec describes them."""
     if issubclass(kind, Text | Id):
         return kind.schema()
+    # How these hooks say "not mine" to msgspec.
     raise NotImplementedError(kind)

@@ -4,7 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol, TypeVar
 
 from actors.answers import UploadWay
-from actors.messages import Caller, Message, UploadTicket
+from actors.messages import (
+    Caller,
+    Message,
+)
+from actors.replies import UploadTicket
 
 R = TypeVar("R")
 

@@ -13,18 +13,17 @@ from actors.cards import author_answer
 from actors.events import AccountClosed, DiscardMedia, ProfileChanged
 from actors.messages import (
     ChangePassword,
-    CredentialFound,
     DeleteAccount,
     EditProfile,
     EndSession,
     FindCredential,
-    Granted,
     OpenSession,
     RefreshSession,
     Register,
     SetAvatar,
 )
 from actors.records import Account
+from actors.replies import CredentialFound, Granted
 from actors.rows import CountsRow, CredentialRow, SessionRow, UserRow
 from actors.turn import Turn
 from actors.user.limits import spend

@@ -8,7 +8,11 @@ reconnects names the last number that it saw and gets what it missed, or is told
 import msgspec
 
 from actors import answers
-from actors.messages import Attached, AttachSocket, DetachSocket
+from actors.messages import (
+    AttachSocket,
+    DetachSocket,
+)
+from actors.replies import Attached
 from actors.turn import Turn
 from actors.user.state import EVENT_PART, User, dump, encode_event
 from sharding.errors import RateLimited, Unauthenticated

@@ -28,10 +28,9 @@ from actors.messages import (
     GetUploadLimits,
     ListUploads,
     NoticeStored,
-    Uploads,
-    UploadTicket,
 )
 from actors.records import VideoRecord
+from actors.replies import Uploads, UploadTicket
 from actors.rows import VideoRow
 from actors.turn import Turn
 from actors.user import sockets

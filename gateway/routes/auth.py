@@ -11,14 +11,13 @@ import asyncio
 from actors.answers import SessionShape
 from actors.messages import (
     ChangePassword,
-    CredentialFound,
     EndSession,
     FindCredential,
-    Granted,
     OpenSession,
     RefreshSession,
     Register,
 )
+from actors.replies import CredentialFound, Granted
 from gateway.answer import Answer, empty
 from gateway.bodies import LoginBody, PasswordBody, RefreshBody, RegisterBody
 from gateway.route import Call, Route

@@ -25,8 +25,8 @@ from actors.messages import (
     GetUpload,
     GetUploadLimits,
     ListUploads,
-    UploadTicket,
 )
+from actors.replies import UploadTicket
 from gateway.answer import Answer
 from gateway.bodies import MAX_METADATA_BYTES, NoBody, UploadBody
 from gateway.decoding import json_text, media_type

@@ -17,8 +17,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from actors.answers import UploadWay, at
-from actors.messages import UploadTicket
 from actors.ports.clock import Clock
+from actors.replies import UploadTicket
 from sharding.errors import Forbidden, Gone
 
 #: How long a way stays open, in milliseconds.

@@ -15,7 +15,6 @@ import msgspec
 
 from actors.media import source_name
 from actors.messages import (
-    Attached,
     AttachSocket,
     BlockUser,
     CompleteUpload,
@@ -26,7 +25,6 @@ from actors.messages import (
     FollowUser,
     GetFeed,
     GetVideo,
-    Granted,
     LikeComment,
     LikeVideo,
     ListNotifications,
@@ -36,9 +34,9 @@ from actors.messages import (
     Register,
     ReportViews,
     ShareVideo,
-    UploadTicket,
     View,
 )
+from actors.replies import Attached, Granted, UploadTicket
 from sharding.errors import DeadlineExceeded, Gone, InProgress, Internal, KinoraError, Unavailable
 from tests.support.checker import possible_ends
 from tests.support.history import Op

@@ -14,8 +14,12 @@ import msgspec
 from actors import messages
 from actors.answers import UploadWay
 from actors.media_links import MediaLinks
-from actors.messages import Attached, Caller, Granted, Message, UploadTicket
+from actors.messages import (
+    Caller,
+    Message,
+)
 from actors.ports.clock import SystemClock
+from actors.replies import Attached, Granted, Uploads, UploadTicket
 from actors.tasks import TaskSet
 from gateway.app import create_app
 from gateway.deps import GatewayDeps
@@ -69,7 +73,7 @@ REPLIES: dict[type, Any] = {
     messages.RefreshSession: granted(),
     messages.CreateUpload: ticket(),
     messages.GetUpload: ticket(),
-    messages.ListUploads: messages.Uploads(items=(ticket(),), next_cursor="next"),
+    messages.ListUploads: Uploads(items=(ticket(),), next_cursor="next"),
     messages.AttachSocket: Attached(seq=7, resumed=False, missed=(), resync=False),
 }
 

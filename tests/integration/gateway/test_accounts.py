@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from actors import messages as m
+from actors.replies import CredentialFound
 from gateway.settings import Rate
 from gateway.tokens import RefreshToken
 from sharding.errors import (
@@ -96,7 +97,7 @@ async def signed_in(gateway, username, password):
 
 async def test_signing_in_names_the_credential_that_was_checked(gateway):
     stored = await gateway.edge.passwords.hash("correct horse")
-    gateway.node.replies[m.FindCredential] = m.CredentialFound(password_hash=stored, version=3)
+    gateway.node.replies[m.FindCredential] = CredentialFound(password_hash=stored, version=3)
     status, session, _ = await signed_in(gateway, "bob", "correct horse")
     assert (status, session["user"]) == (200, {"user_id": "1001"})
     assert [user_id for user_id, _, _ in gateway.node.asked] == [OTHER, OTHER]
@@ -105,7 +106,7 @@ async def test_signing_in_names_the_credential_that_was_checked(gateway):
 
 async def test_a_wrong_name_and_a_wrong_password_look_the_same(gateway):
     stored = await gateway.edge.passwords.hash("correct horse")
-    gateway.node.replies[m.FindCredential] = m.CredentialFound(password_hash=stored, version=3)
+    gateway.node.replies[m.FindCredential] = CredentialFound(password_hash=stored, version=3)
     answers = [
         await signed_in(gateway, "bob", "wrong horse"),
         await signed_in(gateway, "nobody", "wrong horse"),
@@ -169,7 +170,7 @@ async def test_what_needs_the_password_is_not_done_without(
     gateway, method, path, body, message, done
 ):
     stored = await gateway.edge.passwords.hash("old pass")
-    gateway.node.replies[m.FindCredential] = m.CredentialFound(password_hash=stored, version=8)
+    gateway.node.replies[m.FindCredential] = CredentialFound(password_hash=stored, version=8)
     assert (await gateway.call(method, path, json=body))[0] == done
     assert gateway.node.of(message)[0].credential_version == 8
     gateway.node.asked.clear()

@@ -10,7 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.messages import CredentialFound, FindCredential, GetVideo, LikeVideo
+from actors.messages import (
+    FindCredential,
+    GetVideo,
+    LikeVideo,
+)
+from actors.replies import CredentialFound
 from gateway.errors import status_of
 from gateway.openapi import problems_of
 from gateway.passwords import Passwords

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actors import messages as m
-from actors.messages import Attached
+from actors.replies import Attached
 from gateway.settings import Rate
 from sharding.errors import NotFound, StorageUnavailable, Unauthenticated
 from tests.integration.gateway.stand_in import ME, QUICK, SESSION, VIDEO, serving, until

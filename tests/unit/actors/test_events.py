@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.events import UserFollowed, VideoArrived
+from actors.events import UserFollowed, UserLeft, VideoArrived
 from actors.ports.bus import Envelope
 from sharding.errors import NotOwner
 from sharding.shards import shard_of
@@ -130,6 +131,16 @@ async def test_an_event_that_is_not_worth_it_wakes_nobody_and_is_noted(toys):
     await toys.runtime.receive([envelope(1, event=arrived), envelope(2, event=arrived)])
     assert toys.runtime.cells[ANN].actor.arrived == [7]
     assert toys.runtime.statistics().gaps == 0
+
+
+async def test_what_is_for_several_must_not_fetch_for_one_of_them(toys):
+    ben = next(n for n in range(3, 99_999) if shard_of(n) == shard_of(ANN))
+    for each in (ANN, ben):
+        await toys.words(each)
+    left = msgspec.structs.replace(envelope(1, event=UserLeft(user_id=9)), to=(ANN, ben))
+    with pytest.raises(RuntimeError, match="for several"):
+        await toys.runtime.receive([left])
+    assert toys.fetching.calls["fetch"] == 0
 
 
 async def test_an_event_waits_for_the_actor_that_it_wakes(toys):

@@ -159,6 +159,22 @@ async def test_a_push_while_the_inbox_is_read_is_not_lost(stage):
     assert ids(await ann.following()) == [new, old]
 
 
+async def test_what_is_published_before_a_follow_has_landed_is_not_missing(stage):
+    ann, ben = await stage.crowd(2)
+    old = await ben.publish()
+    held = stage.facts.before["write"] = Held()
+    following = ann.start(follow(ben))
+    await held.reached.wait()
+    stage.facts.heal()
+    # Another phone of Ann's reads; then Ben's followers are read, and Ann is not among them yet.
+    assert ids(await ann.following()) == [old]
+    new = await ben.publish()
+    held.let_go()
+    await following
+    await stage.calm()
+    assert ids(await ann.following()) == [new, old]
+
+
 async def test_a_follower_who_sleeps_is_not_woken_and_misses_nothing(stage):
     ann, ben = await stage.crowd(2)
     await ann.ask(follow(ben))

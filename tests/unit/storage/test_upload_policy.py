@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 import pytest
 
-from actors.messages import UploadTicket
+from actors.replies import UploadTicket
 from sharding.errors import Forbidden, Gone
 from storage.embedded.upload_policy import LIFETIME_MS, HmacUploadPolicies
 from tests.contracts.clock import ManualClock
