@@ -59,6 +59,7 @@ def like_video(user: User, message: LikeVideo, turn: Turn) -> bytes:
     user.answered[video_id] = (wanted, likes, turn.now_ms)
     while len(user.answered) > _ANSWERED:
         del user.answered[next(iter(user.answered))]
+    user.forget_old_likes(liked)
     return _liked(video_id, wanted, likes)
 
 

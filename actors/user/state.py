@@ -21,6 +21,8 @@ from actors.turn import Turn
 from actors.user.playlist import Playlist
 from actors.world import World
 
+#: Likes that an actor comes to hold while it is awake, as a multiple of those that it reads.
+LIKES_GROWTH = 4
 #: Name prefix of the parts that hold one numbered event each.
 EVENT_PART = "e:"
 
@@ -205,7 +207,17 @@ class User:
         # What was unliked while this was read stays so; a page shows the others without asking.
         late = {each for each, (likes, _, _) in self.answered.items() if not likes}
         liked.ids.update(found_now := set(found) - late)
+        self.forget_old_likes(liked)
         return known | found_now
+
+    def forget_old_likes(self, liked: Liked) -> None:
+        """Keep what is held within bounds; whoever asks for the others has them read again."""
+        while len(liked.ids) > LIKES_GROWTH * self.world.feed.likes_held:
+            old = next((each for each in liked.ids if each not in self.answered), None)
+            if old is None:
+                return
+            liked.ids.discard(old)
+            liked.whole = False
 
     def unwanted(self, turn: Turn) -> set[int]:
         """Videos that the user does not want to see."""

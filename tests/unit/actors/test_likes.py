@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from actors.messages import (
     BlockUser,
     DeleteVideo,
+    GetVideo,
     LikeVideo,
     ListActivity,
     ListLikes,
@@ -172,6 +173,22 @@ async def test_ones_own_activity_is_listed_newest_first_by_kind(stage, ben, vide
         await ben.read(ListActivity(kinds=("like",), cursor=page["next_cursor"]))
     rest = await ben.read(ListActivity(limit=1, cursor=page["next_cursor"]))
     assert [each["kind"] for each in rest["items"]] == ["like"]
+
+
+async def test_who_likes_without_end_is_held_within_bounds_and_nothing_is_forgotten():
+    async with open_stage(feed={"likes_held": 1}, limits={"likes_a_minute": 100_000}) as stage:
+        ann, ben = await stage.crowd(2)
+        await stage.seed([ann], 90)
+        videos = [each.video_id for each in await stage.videos.recent(90)]
+        for each in videos:
+            await ben.ask(like(each))
+        assert len(stage.user(ben).liked.ids) < len(videos)
+        for each in videos:
+            assert (await ben.read(GetVideo(video_id=each)))["viewer"]["liked"]
+            assert not (await ben.read(like(each, False)))["liked"]
+        await stage.calm()
+        assert (await stage.people.tally(ann.id)).likes_received == 0
+        assert stage.user(ann).counts.likes_received == 0
 
 
 async def test_likes_have_a_limit_that_counts_only_changes():
