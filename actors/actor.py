@@ -1,7 +1,7 @@
 """What the runtime knows of an actor: five things, whatever it stands for."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, ClassVar, Literal, Protocol
 
 from actors.events import AnyEvent
 from actors.messages import Message
@@ -12,6 +12,8 @@ Kind = Literal["user", "video"]
 
 class Actor(Protocol):
     """One entity's state in memory and the handlers that change it. Never blocks, never waits."""
+
+    KIND: ClassVar[Kind]
 
     @property
     def heard(self) -> int:
@@ -54,8 +56,8 @@ class Actor(Protocol):
         ...
 
     @property
-    def held(self) -> bool:
-        """Whether it must stay in memory (a websocket is attached)."""
+    def connections(self) -> Collection[str]:
+        """The websockets attached to it; with one it must stay in memory."""
         ...
 
 

@@ -34,6 +34,8 @@ class ShardStatistics(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int
     commits: int
     operations: int
+    #: Commits that were offered again because the store had lost them.
+    replayed: int
 
 
 class Batch:
@@ -46,6 +48,7 @@ class Batch:
         "frames",
         "intents",
         "landed",
+        "lines",
         "operations",
         "outgoing",
         "received",
@@ -57,6 +60,8 @@ class Batch:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.operations = 0
+        #: Lines that still pass something of it on: events, errands.
+        self.lines = 0
         #: The last write of each part wins.
         self.writes: dict[tuple[int, str], PartWrite] = {}
         self.answers: list[KeptAnswer] = []
@@ -66,8 +71,8 @@ class Batch:
         self.sent: dict[int, Link] = {}
         self.received: dict[int, Link] = {}
         self.broadcasts: list[Broadcast] = []
-        #: Connections and their frames; None ends the connection.
-        self.frames: list[tuple[str, bytes | None]] = []
+        #: Connections, numbers and frames; None ends a connection.
+        self.frames: list[tuple[str, int, bytes | None]] = []
         self.committed: asyncio.Future[None] = loop.create_future()
         self.landed: asyncio.Future[None] = loop.create_future()
 

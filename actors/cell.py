@@ -25,6 +25,7 @@ from actors.messages import (
 )
 from actors.ports.clock import Clock
 from actors.ports.shard_store import KeptAnswer, ShardStore
+from actors.ports.sockets import SocketHub
 from actors.replies import Reply
 from actors.settings import RuntimeSettings
 from actors.shard import OwnedShard
@@ -81,6 +82,7 @@ class Cell:
         "_on_soft",
         "_running",
         "_settings",
+        "_sockets",
         "_store",
         "_tasks",
         "actor",
@@ -103,6 +105,7 @@ class Cell:
         store: ShardStore,
         clock: Clock,
         tasks: TaskSet,
+        sockets: SocketHub,
         settings: RuntimeSettings,
         alarm: Alarm,
         on_soft: Callable[["Cell"], None],
@@ -127,6 +130,7 @@ class Cell:
         self._store = store
         self._clock = clock
         self._tasks = tasks
+        self._sockets = sockets
         self._settings = settings
         self._alarm = alarm
         self._on_soft = on_soft
@@ -322,7 +326,7 @@ class Cell:
     def _broken(self, message: object, error: Exception) -> Internal:
         """The state may be half changed: forget it."""
         self._alarm(f"actor {self.entity} at {type(message).__name__}", error)
-        self.actor = None
+        self.throw_away()
         return Internal(context=repr(error))
 
     # Its life.
@@ -342,7 +346,7 @@ class Cell:
             and self.loading is None
             and not self.soft
             and self.settled
-            and (self.actor is None or not (self.actor.held or self.actor.restless))
+            and (self.actor is None or not (self.actor.connections or self.actor.restless))
         )
 
     def close(self) -> None:
@@ -350,7 +354,13 @@ class Cell:
         while self.mailbox is not None and (letter := self.mailbox.get_nowait()) is not None:
             letter.refuse(Unavailable("The user is being moved.", executed=False))
         self.mailbox = None
-        self.actor = None
+        self.throw_away()
+
+    def throw_away(self) -> None:
+        """Let the actor go as it is; its websockets attach again, to whoever comes after it."""
+        actor, self.actor = self.actor, None
+        for connection in tuple(actor.connections) if actor is not None else ():
+            self._sockets.detach(connection)
 
     def __repr__(self) -> str:
         waiting = len(self.mailbox) if self.mailbox is not None else 0

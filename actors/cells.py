@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 from actors.actor import Kind, Loader
 from actors.cell import Cell
+from actors.collaborators import Collaborators
 from actors.settings import RuntimeSettings
-from actors.shard import Collaborators, OwnedShard
+from actors.shard import OwnedShard
 from actors.tasks import Alarm
 from sharding.errors import KinoraError, NotOwner, Overloaded, Unavailable
 from sharding.shards import shard_of
@@ -91,6 +92,7 @@ class Cells:
             store=self._with.store,
             clock=self._with.clock,
             tasks=self._with.tasks,
+            sockets=self._with.sockets,
             settings=self._settings,
             alarm=self._alarm,
             on_soft=self.note_restless,
@@ -183,10 +185,10 @@ class Cells:
         """Whether no cell waits for a tick."""
         return not self._restless
 
-    def suspects(self) -> list[int]:
-        """Entities in memory whose counts should be taken anew."""
+    def suspects(self) -> list[tuple[int, Kind]]:
+        """Entities in memory whose counts should be taken anew, and what they are."""
         return [
-            cell.entity
+            (cell.entity, cell.actor.KIND)
             for cell in self._cells.values()
             if cell.actor is not None and cell.actor.suspect
         ]

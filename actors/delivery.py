@@ -30,18 +30,18 @@ class Delivery:
     def __init__(
         self,
         shards: Mapping[int, OwnedShard],
+        dirty: set[int],
         cells: Cells,
         clock: Clock,
         settings: RuntimeSettings,
     ) -> None:
         self._shards = shards
+        self._dirty = dirty
         self._cells = cells
         self._clock = clock
         self._settings = settings
         #: Events whose predecessor never came.
         self.gaps = 0
-        #: Shards in which an event may have been lost, so that all counts must be taken anew.
-        self.dirty: set[int] = set()
 
     async def receive(self, envelopes: Sequence[Envelope]) -> None:
         """Apply events from the bus; returns when their effects are committed.
@@ -158,7 +158,7 @@ class Delivery:
         except Exception:
             # Any of them may be half changed.
             for cell in cells:
-                cell.actor = None
+                cell.throw_away()
             raise
         return turn
 
@@ -179,7 +179,7 @@ class Delivery:
         """The event before one that counts never came; what a stale owner misses went to another."""
         if not committed.cancelled() and committed.exception() is None:
             self.gaps += 1
-            self.dirty.add(shard.number)
+            self._dirty.add(shard.number)
 
     def _note_soft(self, cell: Cell, turn: Turn) -> None:
         cell.soft |= turn.soft
@@ -187,7 +187,7 @@ class Delivery:
             self._cells.note_restless(cell)
 
     def __repr__(self) -> str:
-        return f"<Delivery gaps={self.gaps} dirty={len(self.dirty)}>"
+        return f"<Delivery gaps={self.gaps} dirty={len(self._dirty)}>"
 
 
 def kind_of(event: AnyEvent) -> Kind:

@@ -120,6 +120,10 @@ class MediaFailure(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         return self.code in ("internal", "timeout")
 
 
+#: What an author reads whose clip outlasted the lease of every attempt.
+TIMED_OUT = MediaFailure(code="timeout", title="Processing this clip took too long.")
+
+
 def media_prefix(video_id: int, generation: int) -> str:
     """Where one attempt's objects lie: `v/<video>/<generation>/`."""
     return f"v/{video_id}/{generation}/"

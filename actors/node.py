@@ -4,25 +4,28 @@ Everything is handed in; the composition root and the simulator build the same n
 What it does beside answering:
 
 - a tick a second: soft state is written behind, coalesced events go out, landed intents are forgotten;
-- leases are renewed at a third of their length, and shards that were lost are bid for again;
-- sweeps: uploads that were stored but never completed, counts that may have drifted.
+- leases are renewed at a sixth of their length, and shards that were lost are bid for again;
+- stored uploads are completed when the store tells of them, or when a sweep finds them;
+- counts that may have drifted are taken anew.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
 from actors.actor import Kind
 from actors.batch import Backlog
+from actors.collaborators import Collaborators
 from actors.cursors import Cursors
 from actors.events import EncodingEnded, EncodingProgressed, EncodingStarted
 from actors.library import Library
 from actors.media import MediaLimits
 from actors.media_links import MediaLinks
 from actors.messages import Caller, NoticeStored
-from actors.ports.bus import EventBus
+from actors.ports.bus import EventBus, ShardFollower
 from actors.ports.clock import Clock
 from actors.ports.facts import CommentFacts, DeedFacts, FactWriter, PeopleFacts, VideoFacts
+from actors.ports.ingest import StoredUpload, UploadFeed
 from actors.ports.jobs import BlobBin, JobDesk, JobReport, StoredBlob
 from actors.ports.shard_store import ShardStore
 from actors.ports.sockets import SocketHub
@@ -30,7 +33,6 @@ from actors.ranking import ShelfRanker
 from actors.records import VideoRecord
 from actors.runtime import Runtime
 from actors.settings import FeedSettings, RuntimeSettings, UserLimits
-from actors.shard import Collaborators
 from actors.tasks import Alarm, TaskSet
 from actors.user.actor import user_loader
 from actors.video import video_loader
@@ -39,10 +41,10 @@ from sharding.errors import KinoraError, Unavailable
 from sharding.ids import IdMint, parse_id
 from sharding.shards import SHARD_COUNT, shard_of
 
-#: Entities that one sweep counts anew at most, and stored uploads that it completes.
+#: Suspects that one sweep counts anew at most, stored uploads that it completes, and ids that it reads at a time.
 _SWEEP = 500
-#: Videos that one sweep counts anew though nothing is wrong with them.
-_SLOWLY = 20
+#: Renewals within the length of a lease.
+_RENEWALS = 6
 #: An upload that has lain for so long without being completed is found by the sweep, in milliseconds.
 _FORGOTTEN_MS = 5_000
 #: Attempts to find an entity quiet.
@@ -62,6 +64,10 @@ class NodePorts(msgspec.Struct, frozen=True, kw_only=True):
     jobs: JobDesk
     blobs: BlobBin
     sockets: SocketHub
+    #: None where this node is the only one, and everything comes to it.
+    follower: ShardFollower | None = None
+    #: None where the store does not tell of what arrives; sweeps find it.
+    uploads: UploadFeed | None = None
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +103,9 @@ class Node:
         self._tasks = tasks
         self._alarm = alarm
         self._wanted: tuple[int, ...] = ()
-        #: The last video that the slow sweep has counted anew.
-        self._swept = 0
+        self._proven_dead: Collection[str] = ()
+        #: The last video and the last user that the slow sweep has counted anew.
+        self._swept: dict[Kind, int] = {"video": 0, "user": 0}
         self.library = Library(
             people=ports.people,
             videos=ports.videos,
@@ -129,6 +136,7 @@ class Node:
             jobs=ports.jobs,
             blobs=ports.blobs,
             sockets=ports.sockets,
+            follower=ports.follower,
             clock=clock,
             tasks=tasks,
             settings=settings.runtime,
@@ -142,24 +150,27 @@ class Node:
         )
 
     async def start(
-        self, *, proven_dead: str | None = None, shards: Sequence[int] = range(SHARD_COUNT)
+        self, *, proven_dead: Collection[str] = (), shards: Sequence[int] = range(SHARD_COUNT)
     ) -> None:
         """Take the shards over, finish what their last owner began, fill the library, go on.
 
-        `proven_dead` is the incarnation whose end is certain: the lock on its data is ours. `shards` are
+        `proven_dead` are incarnations whose end is certain: the lock on their data is ours. `shards` are
         those that this node bids for, now and whenever it does not own them.
         """
         self._wanted = tuple(shards)
         self._ports.bus.listen(self.library.hear)
         self._ports.bus.subscribe(self.runtime.receive)
+        self._proven_dead = proven_dead
         await self.runtime.acquire(self._wanted, proven_dead=proven_dead)
         # What a former owner promised must have landed before the shelf is read from facts.
         await self.runtime.recovered()
         await self.library.fill()
         self._ports.jobs.report_to(self._reported)
+        if self._ports.uploads is not None:
+            self._ports.uploads.take_by(self._stored)
         runtime = self._settings.runtime
         self._every("tick", runtime.tick_s, self._tick)
-        self._every("lease", runtime.lease_ms / 3000, self._keep)
+        self._every("lease", runtime.lease_ms / 1000 / _RENEWALS, self._keep)
         self._every("sweep", runtime.sweep_s, self.sweep)
 
     async def stop(self) -> None:
@@ -187,35 +198,63 @@ class Node:
         await self.runtime.keep()
         lost = [shard for shard in self._wanted if shard not in self.runtime.owned]
         if lost:
-            await self.runtime.acquire(lost)
+            await self.runtime.acquire(lost, proven_dead=self._proven_dead)
+
+    def _owns(self, entity: int) -> bool:
+        return shard_of(entity) in self.runtime.owned
 
     async def _reported(self, report: JobReport) -> None:
-        """A job was begun, goes on, or is over."""
+        """A job was begun, goes on, or is over. Progress comes to every node, and is for two of them."""
         if report.outcome is not None:
             ended = EncodingEnded(generation=report.generation, outcome=report.outcome)
             await self.runtime.tell(report.video_id, ended)
             return
-        await self.runtime.tell(report.video_id, EncodingStarted(generation=report.generation))
-        if report.progress > 0:
+        if self._owns(report.video_id):
+            await self.runtime.tell(report.video_id, EncodingStarted(generation=report.generation))
+        if report.progress > 0 and self._owns(report.author_id):
             going_on = EncodingProgressed(video_id=report.video_id, progress=report.progress)
             await self.runtime.tell(report.author_id, going_on)
+
+    async def _stored(self, upload: StoredUpload) -> None:
+        """The store tells of a file; whoever owns its author completes the upload.
+
+        Raises:
+            NotOwner: another node owns the author by now.
+        """
+        if upload.author_id:
+            notice = NoticeStored(video_id=upload.video_id, stored_bytes=upload.size_bytes)
+            try:
+                await self.runtime.ask(upload.author_id, notice, Caller())
+            except Unavailable:
+                raise
+            except KinoraError:
+                # Completed meanwhile, removed, or never announced: nothing is left to be done.
+                return
+            return
+        for record in await self._ports.videos.videos((upload.video_id,)):
+            if _waits(record) and self._ports.uploads is not None:
+                known = msgspec.structs.replace(upload, author_id=record.video.author_id)
+                if self._owns(known.author_id):
+                    await self._stored(known)
+                else:
+                    await self._ports.uploads.pass_on(known)
 
     async def sweep(self) -> None:
         """Find what no event will come for: forgotten uploads, and counts that may be wrong."""
         await self._complete_forgotten()
-        for entity in self.runtime.cells.suspects()[:_SWEEP]:
-            await self._recount(entity, "video")
-        await self._recount_some()
-        for shard in list(self.runtime.dirty)[:1]:
-            await self._recount_shard(shard)
+        for entity, kind in self.runtime.cells.suspects()[:_SWEEP]:
+            await self._recount(entity, kind)
+        await self._recount_some("video")
+        await self._recount_some("user")
+        if self.runtime.dirty:
+            await self._recount_dirty()
 
     async def _complete_forgotten(self) -> None:
         before = self._clock.unix_ms() - _FORGOTTEN_MS
         blobs = await self._ports.blobs.list("quarantine/", older_than_ms=before, limit=_SWEEP)
         stored = {parse_id(blob.name.split("/")[1]) or 0: blob for blob in blobs}
         for record in await self._ports.videos.videos([each for each in stored if each]):
-            waiting = record.media is None or record.media.status == "awaiting_upload"
-            if waiting and not record.video.removed:
+            if _waits(record) and self._owns(record.video.author_id):
                 await self._complete(record, stored[record.video.video_id])
 
     async def _complete(self, record: VideoRecord, blob: StoredBlob) -> None:
@@ -226,31 +265,38 @@ class Node:
             # The next sweep tries again; the others must not wait for this one.
             self._alarm(f"sweep of upload {record.video.video_id}", error)
 
-    async def _recount_some(self) -> None:
-        """Take the counts of the next few videos anew, so that in time all are, also of sleepers."""
-        records = await self._ports.videos.every_video(self._swept, _SLOWLY)
-        self._swept = records[-1].video.video_id if len(records) == _SLOWLY else 0
-        for record in records:
-            if shard_of(record.video.video_id) in self.runtime.owned:
-                await self._recount(record.video.video_id, "video")
+    async def _recount_some(self, kind: Kind) -> None:
+        """Take the counts of the next few anew, so that in time all are, also of sleepers."""
+        some = self._settings.runtime.slow_recounts
+        ids = await self._ids(kind, self._swept[kind], some)
+        self._swept[kind] = ids[-1] if len(ids) == some else 0
+        for entity in filter(self._owns, ids):
+            await self._recount(entity, kind)
 
-    async def _recount_shard(self, shard: int) -> None:
-        """Take all counts of a shard anew; it is clean when none of them moved meanwhile."""
-        clean = True
-        after = 0
-        while records := await self._ports.videos.every_video(after, _SWEEP):
-            after = records[-1].video.video_id
-            for record in records:
-                if shard_of(record.video.video_id) == shard:
-                    clean &= await self._recount(record.video.video_id, "video") == 0
-        after = 0
-        while users := await self._ports.people.everyone(after, _SWEEP):
-            after = users[-1]
-            for user_id in users:
-                if shard_of(user_id) == shard:
-                    clean &= await self._recount(user_id, "user") == 0
-        if clean:
-            self.runtime.dirty.discard(shard)
+    async def _recount_dirty(self) -> None:
+        """Take all counts of the shards in doubt anew; those in which none moved meanwhile are clean."""
+        doubted = set(self.runtime.dirty)
+        moved: set[int] = set()
+        pause = 1 / self._settings.runtime.recounts_a_second
+        kinds: tuple[Kind, ...] = ("video", "user")
+        for kind in kinds:
+            after = 0
+            while ids := await self._ids(kind, after, _SWEEP):
+                after = ids[-1]
+                for entity in ids:
+                    shard = shard_of(entity)
+                    if shard in doubted and self._owns(entity):
+                        if await self._recount(entity, kind) != 0:
+                            moved.add(shard)
+                        await self._clock.sleep(pause)
+        self.runtime.dirty.difference_update(doubted - moved)
+
+    async def _ids(self, kind: Kind, after: int, limit: int) -> Sequence[int]:
+        """Ids of all videos or users above `after`, ascending."""
+        if kind == "user":
+            return await self._ports.people.everyone(after, limit)
+        records = await self._ports.videos.every_video(after, limit)
+        return [record.video.video_id for record in records]
 
     async def recount(self, entity_id: int) -> None:
         """Count the facts of a video or a user anew; durable when it returns.
@@ -272,3 +318,9 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.runtime!r}>"
+
+
+def _waits(record: VideoRecord) -> bool:
+    """Whether an upload waits for its file."""
+    waiting = record.media is None or record.media.status == "awaiting_upload"
+    return waiting and not record.video.removed

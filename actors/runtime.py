@@ -10,37 +10,35 @@ paused, partitioned or simply wrong cannot do harm, only be refused. What it pro
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from actors.actor import Kind, Loader
-from actors.batch import ShardStatistics
 from actors.cell import Cell, Letter
 from actors.cells import Cells
+from actors.collaborators import Collaborators
 from actors.delivery import Delivery
 from actors.events import AnyEvent
 from actors.messages import Caller, Message
+from actors.ownership import Ownership
 from actors.ports.bus import Envelope
-from actors.ports.shard_store import Refused
-from actors.shard import Collaborators, OwnedShard
+from actors.shard import OwnedShard
 from actors.tasks import Alarm
 from actors.turn import Need, Turn
-from sharding.errors import DeadlineExceeded, Internal, KinoraError, NotOwner
-from sharding.fence import Bid, next_epoch
+from sharding.errors import DeadlineExceeded, Internal, KinoraError, NotOwner, Unavailable
 from sharding.shards import SHARD_COUNT
 
 R = TypeVar("R")
-
-#: Shards that are given up at a time.
-_SEALS = 128
 
 
 class RuntimeStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One node at one moment."""
 
     shards: int
+    #: Those that nobody is answered for, because their lease is over and the store is silent.
+    shards_unsure: int
     actors: int
     loading: int
     backlog: int
@@ -50,8 +48,12 @@ class RuntimeStatistics(msgspec.Struct, frozen=True, kw_only=True):
     passivations: int
     commits: int
     operations: int
+    #: Commits offered again to a store that had lost them.
+    replayed: int
     gaps: int
     shards_lost: int
+    #: Those whose counts are to be taken anew.
+    shards_dirty: int
 
 
 class Runtime:
@@ -65,85 +67,42 @@ class Runtime:
         self._with = collaborators
         self._settings = collaborators.settings
         self._alarm = alarm
-        self._shards: dict[int, OwnedShard] = {}
-        self.cells = Cells(self._shards, collaborators, loaders, alarm)
-        self._delivery = Delivery(
-            self._shards, self.cells, collaborators.clock, collaborators.settings
+        self._ownership = Ownership(
+            owner, collaborators, on_forgotten=lambda shard: self.cells.forget(shard), alarm=alarm
         )
-        self._shards_lost = 0
-        #: What shards did that are not owned any more.
-        self._past = ShardStatistics(backlog=0, commits=0, operations=0)
+        self.cells = Cells(self._ownership.shards, collaborators, loaders, alarm)
+        self._delivery = Delivery(
+            self._ownership.shards,
+            self._ownership.dirty,
+            self.cells,
+            collaborators.clock,
+            collaborators.settings,
+        )
         self._stopping = False
 
     # Ownership.
 
     async def acquire(
-        self, shards: Sequence[int] = range(SHARD_COUNT), *, proven_dead: str | None = None
+        self, shards: Sequence[int] = range(SHARD_COUNT), *, proven_dead: Collection[str] = ()
     ) -> list[int]:
         """Become the owner of `shards` where the fence allows it; returns those that are owned now.
 
-        `proven_dead` is an incarnation that certainly does not run any more: its lease does not count.
+        `proven_dead` are incarnations that certainly do not run any more: their leases do not count.
+
+        Raises:
+            StorageUnavailable: none could be had because the store does not answer.
         """
-        clock, store = self._with.clock, self._with.store
-        fences = await store.fences()
-        now = clock.unix_ms()
-        bids = [
-            Bid(
-                shard=shard,
-                epoch=next_epoch(fences[shard], intended=0, unix_ms=now),
-                owner=self.owner,
-                lease_until_ms=now + self._settings.lease_ms,
-                proven_dead=proven_dead,
-            )
-            for shard in shards
-        ]
-        owned: list[int] = []
-        for bid, result in zip(bids, await store.install(bids, now_ms=now), strict=True):
-            if isinstance(result, Refused):
-                continue
-            head = await store.open(bid.shard)
-            if head.fence.epoch != bid.epoch or head.fence.owner != self.owner:
-                continue
-            shard = OwnedShard(bid.shard, head, self._with, self._lost)
-            self._shards[bid.shard] = shard
-            owned.append(bid.shard)
-            if head.intents or head.outbox:
-                self._with.tasks.spawn(shard.recover(head), name=f"recover-{shard.number}")
-            else:
-                shard.recovered.set_result(None)
-        return owned
+        return await self._ownership.acquire(shards, proven_dead=proven_dead)
 
     async def recovered(self) -> None:
         """Return when the rows that former owners promised have landed."""
-        for shard in list(self._shards.values()):
+        for shard in list(self.owned.values()):
             await asyncio.shield(shard.recovered)
 
     async def keep(self) -> None:
-        """Renew the leases of all shards; to be called at least every third of a lease."""
-        if self._stopping:
-            return
-        until = self._with.clock.unix_ms() + self._settings.lease_ms
-        held = dict(self._shards)
-        renewed = await self._with.store.renew(tuple(held), owner=self.owner, lease_until_ms=until)
-        # Somebody else owns the others; what is in memory of them must not be served any longer.
-        for number in sorted(held.keys() - set(renewed)):
-            held[number].lose("its lease could not be renewed")
-
-    def _lost(self, shard: OwnedShard) -> None:
-        self._shards_lost += 1
-        self._forget(shard)
-
-    def _forget(self, shard: OwnedShard) -> None:
-        if self._shards.get(shard.number) is shard:
-            del self._shards[shard.number]
-            self.dirty.discard(shard.number)
-        statistics = shard.statistics()
-        self._past = ShardStatistics(
-            backlog=0,
-            commits=self._past.commits + statistics.commits,
-            operations=self._past.operations + statistics.operations,
-        )
-        self.cells.forget(shard)
+        """Renew the leases of all shards; to be called several times within the length of one."""
+        if not self._stopping:
+            await self._ownership.keep()
 
     # Asking.
 
@@ -156,7 +115,7 @@ class Runtime:
             KinoraError: the actor refused.
         """
         cell = self.cells.get(user_id)
-        if cell is None or cell.actor is None:
+        if cell is None or cell.actor is None or cell.shard.unsure:
             return None
         try:
             reply, batch = cell.query(message, session, {})
@@ -186,6 +145,8 @@ class Runtime:
         try:
             async with asyncio.timeout(remaining):
                 cell = await self.cells.activate(user_id, "user")
+                if cell.shard.unsure:
+                    raise Unavailable("Whose user this is now is not known.", executed=False)
                 if letter is None:
                     return await self._query(cell, message, caller.session)
                 cell.post(letter, lambda: len(msgspec.msgpack.encode(message)))
@@ -242,7 +203,7 @@ class Runtime:
     @property
     def dirty(self) -> set[int]:
         """Shards in which an event may have been lost, so that all counts must be taken anew."""
-        return self._delivery.dirty
+        return self._ownership.dirty
 
     # Time passes.
 
@@ -250,7 +211,7 @@ class Runtime:
         """Write soft state behind and let coalesced events go; once a second."""
         for cell in self.cells.take_restless():
             self._look_at(cell)
-        for shard in self._shards.values():
+        for shard in self.owned.values():
             shard.tidy()
 
     def _look_at(self, cell: Cell) -> None:
@@ -271,7 +232,7 @@ class Runtime:
                 turn.put(part, actor.dump(part))
         except Exception as error:
             self._alarm(f"tick of {cell.entity}", error)
-            cell.actor = None
+            cell.throw_away()
             return
         if turn.changed or turn.frames:
             cell.gate = cell.shard.submit(turn)
@@ -284,48 +245,41 @@ class Runtime:
         self.tick()
         clock = self._with.clock
         end = clock.monotonic() + self._settings.drain_s
-        while clock.monotonic() < end and not all(s.quiet for s in self._shards.values()):
+        while clock.monotonic() < end and not all(s.quiet for s in self.owned.values()):
             await clock.sleep(0.01)
-        shards = list(self._shards.values())
-        for at in range(0, len(shards), _SEALS):
-            await asyncio.gather(*(self._give_up(shard) for shard in shards[at : at + _SEALS]))
-
-    async def _give_up(self, shard: OwnedShard) -> None:
-        if shard.quiet:
-            try:
-                await self._with.store.seal(shard.number, epoch=shard.epoch, owner=self.owner)
-            except (Refused, KinoraError) as error:
-                self._alarm(f"seal of {shard.number}", error)
-        self._forget(shard)
+        await self._ownership.give_up()
 
     @property
     def quiet(self) -> bool:
         """Whether everything has been committed, has landed and was relayed."""
-        return self.cells.quiet and all(shard.quiet for shard in self._shards.values())
+        return self.cells.quiet and all(shard.quiet for shard in self.owned.values())
 
     @property
     def owned(self) -> Mapping[int, OwnedShard]:
         """The shards of this node."""
-        return self._shards
+        return self._ownership.shards
 
     def statistics(self) -> RuntimeStatistics:
         """The node at this moment."""
-        shards = [shard.statistics() for shard in self._shards.values()]
-        budgets = [shard.budget.statistics() for shard in self._shards.values()]
+        done = self._ownership.statistics()
+        budgets = [shard.budget.statistics() for shard in self.owned.values()]
         return RuntimeStatistics(
-            shards=len(shards),
+            shards=len(self.owned),
+            shards_unsure=sum(shard.unsure for shard in self.owned.values()),
             actors=len(self.cells),
             loading=self.cells.loading,
-            backlog=sum(each.backlog for each in shards),
+            backlog=done.backlog,
             mailboxes_waiting=sum(each.waiting for each in budgets),
             refused=sum(each.refused for each in budgets),
             activations=self.cells.activations,
             passivations=self.cells.passivations,
-            commits=self._past.commits + sum(each.commits for each in shards),
-            operations=self._past.operations + sum(each.operations for each in shards),
+            commits=done.commits,
+            operations=done.operations,
+            replayed=done.replayed,
             gaps=self._delivery.gaps,
-            shards_lost=self._shards_lost,
+            shards_lost=self._ownership.lost,
+            shards_dirty=len(self.dirty),
         )
 
     def __repr__(self) -> str:
-        return f"<Runtime {self.owner} shards={len(self._shards)} {self.cells!r}>"
+        return f"<Runtime {self.owner} shards={len(self.owned)} {self.cells!r}>"

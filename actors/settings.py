@@ -25,8 +25,13 @@ class RuntimeSettings:
     node_backlog: int = 20_000
     #: How often soft state is written and coalesced events leave, in seconds.
     tick_s: float = 1.0
-    #: How long a lease of ownership lasts, in milliseconds; renewed at a third of it.
-    lease_ms: int = 3_000
+    #: How long a lease of ownership lasts, in milliseconds; renewed at a sixth of it. Longer than a Redis
+    #: master needs to be replaced, so that a fail-over costs its users' reads nothing.
+    lease_ms: int = 6_000
+    #: How long the owner of a shard keeps its last commits, for a store that comes back without them, in
+    #: seconds, and how many bytes of them a shard.
+    recent_s: float = 10.0
+    recent_bytes: int = 128 * 1024
     #: First pause before a store is tried again, in seconds; doubles with each.
     retry_first_s: float = 0.02
     #: Longest pause before a store is tried again, in seconds.
@@ -39,6 +44,10 @@ class RuntimeSettings:
     drain_s: float = 10.0
     #: How often upload leftovers are looked for, and counts are swept, in seconds.
     sweep_s: float = 30.0
+    #: Videos, and users, that one sweep counts anew though nothing is wrong with them.
+    slow_recounts: int = 20
+    #: Entities of shards with a doubt about them that are counted anew in a second, at most.
+    recounts_a_second: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,19 +16,13 @@ that refuses ends this object: it forgets everything, and whoever waited is told
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 
-import msgspec
-
-from actors.batch import OUTGOING, ROWS, Backlog, Batch, ShardStatistics
-from actors.events import CancelEncoding, DiscardMedia, EncodeVideo, Errand
+from actors.batch import OUTGOING, ROWS, Batch, ShardStatistics
+from actors.collaborators import Collaborators
 from actors.hints import hints_of
 from actors.line import Line
 from actors.mailbox import MailboxBudget
-from actors.ports.bus import Envelope, EventBus
-from actors.ports.clock import Clock
-from actors.ports.facts import FactWriter
-from actors.ports.jobs import BlobBin, JobDesk
+from actors.ports.bus import Envelope
 from actors.ports.shard_store import (
     Commit,
     Intent,
@@ -36,31 +30,14 @@ from actors.ports.shard_store import (
     Link,
     Refused,
     ShardHead,
-    ShardStore,
 )
-from actors.ports.sockets import SocketHub
+from actors.recent import RecentCommits
+from actors.relay import Relay
 from actors.rows import StampedRow
-from actors.settings import RuntimeSettings
-from actors.tasks import TaskSet
 from actors.turn import Turn
 from sharding.errors import Overloaded, StorageUnavailable, Unavailable
 from sharding.fence import first_timestamp
 from sharding.shards import shard_of
-
-
-class Collaborators(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shards of one node work with."""
-
-    store: ShardStore
-    facts: FactWriter
-    bus: EventBus
-    jobs: JobDesk
-    blobs: BlobBin
-    sockets: SocketHub
-    clock: Clock
-    tasks: TaskSet
-    settings: RuntimeSettings
-    backlog: Backlog
 
 
 class OwnedShard:
@@ -77,6 +54,8 @@ class OwnedShard:
         self.epoch = head.fence.epoch
         self.owner = head.fence.owner
         self.lost = False
+        #: Its lease is over and the store does not answer: somebody else may own it by now.
+        self.unsure = False
         #: Done when the rows that a former owner promised have landed; actors are loaded after it.
         self.recovered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         settings = collaborators.settings
@@ -103,8 +82,18 @@ class OwnedShard:
         self._backlog = 0
         self._commits = 0
         self._operations = 0
+        self._replayed = 0
+        self._recent = RecentCommits(
+            collaborators.clock, max_age_s=settings.recent_s, max_bytes=settings.recent_bytes
+        )
         self._landing: Line[Batch] = Line(f"land-{number}", self._land, collaborators.tasks)
-        self._relaying: Line[Batch] = Line(f"relay-{number}", self._relay, collaborators.tasks)
+        self._relay = Relay(
+            number,
+            collaborators,
+            persist=self._persist,
+            on_taken=lambda entry: self._relayed.append(entry),
+            on_done=self._finish,
+        )
 
     # How turns get in.
 
@@ -172,6 +161,7 @@ class OwnedShard:
 
     def tidy(self) -> None:
         """Have the store forget intents that landed and events that were taken over, if it is quiet."""
+        self._recent.trim()
         if (self._landed or self._relayed) and not self._committing and not self.lost:
             self._gather()
 
@@ -220,29 +210,48 @@ class OwnedShard:
             if not isinstance(error, Refused | StorageUnavailable):
                 raise
             return
+        self._recent.note(commit)
         self._sequence += 1
         self._commits += 1
         self._operations += batch.operations
         batch.committed.set_result(None)
-        for connection, frame in batch.frames:
+        for connection, seq, frame in batch.frames:
             if frame is None:
                 self._with.sockets.end(connection)
             else:
-                self._with.sockets.deliver(connection, (frame,))
+                self._with.sockets.deliver(connection, seq, frame)
         self._landing.put(batch)
 
     async def _offer(self, commit: Commit) -> None:
-        """Commit; a lease that merely ran out, while nobody else took the shard, is renewed first."""
+        """Commit; a lease that merely ran out, while nobody else took the shard, is renewed first, and a store
+        that came back with less than we committed is told again.
+        """
         clock, store = self._with.clock, self._with.store
         try:
             await store.commit(commit, now_ms=clock.unix_ms())
         except Refused as refused:
-            if refused.refusal != "lease_over":
-                raise
-            until = clock.unix_ms() + self._with.settings.lease_ms
-            if not await store.renew((self.number,), owner=self.owner, lease_until_ms=until):
+            if refused.refusal == "lease_over":
+                until = clock.unix_ms() + self._with.settings.lease_ms
+                if not await store.renew((self.number,), owner=self.owner, lease_until_ms=until):
+                    raise
+            elif refused.refusal == "out_of_sequence":
+                await self._replay(refused)
+            else:
                 raise
             await store.commit(commit, now_ms=clock.unix_ms())
+
+    async def _replay(self, refused: Refused) -> None:
+        """Offer again what the store has lost.
+
+        Raises:
+            Refused: it lost more than is remembered here.
+        """
+        missing = self._recent.since(refused.fence.sequence)
+        if missing is None:
+            raise refused
+        for commit in missing:
+            await self._with.store.commit(commit, now_ms=self._with.clock.unix_ms())
+            self._replayed += 1
 
     async def _land(self, batch: Batch) -> None:
         if batch.rows:
@@ -260,22 +269,7 @@ class OwnedShard:
             batch.landed.set_result(None)
         for broadcast in batch.broadcasts:
             self._with.bus.broadcast(broadcast)
-        self._relaying.put(batch)
-
-    async def _relay(self, batch: Batch) -> None:
-        envelopes = [each for _, each in batch.outgoing if isinstance(each, Envelope)]
-        try:
-            if envelopes:
-                await self._persist(lambda: self._with.bus.publish(envelopes))
-            for _, outgoing in batch.outgoing:
-                if not isinstance(outgoing, Envelope):
-                    await self._persist(partial(self._run_errand, outgoing))
-        except StorageUnavailable:
-            # The shard was lost: whoever owns it now has the outbox and passes the events on.
-            pass
-        else:
-            self._relayed.extend(number for number, _ in batch.outgoing)
-        self._finish(batch)
+        self._relay.put(batch)
 
     def _finish(self, batch: Batch) -> None:
         batch.release()
@@ -288,16 +282,6 @@ class OwnedShard:
             Unavailable("The owner of this user changed while it was done.", context=context)
         )
         self._finish(batch)
-
-    async def _run_errand(self, errand: Errand) -> None:
-        match errand:
-            case EncodeVideo(job=job):
-                await self._with.jobs.submit(job)
-            case CancelEncoding(video_id=video_id):
-                await self._with.jobs.withdraw(video_id)
-            case DiscardMedia(prefixes=prefixes):
-                for prefix in prefixes:
-                    await self._with.blobs.discard(prefix)
 
     async def _persist(self, call: Callable[[], Awaitable[None]]) -> None:
         """Repeat `call` until the store behind it answers; all of them are safe to repeat."""
@@ -345,14 +329,15 @@ class OwnedShard:
     @property
     def quiet(self) -> bool:
         """Whether everything submitted has been committed, has landed and was relayed."""
-        return not (self._committing or self._waiting) and (
-            self._landing.idle and self._relaying.idle
-        )
+        return not (self._committing or self._waiting) and (self._landing.idle and self._relay.idle)
 
     def statistics(self) -> ShardStatistics:
         """What this shard did and has under way."""
         return ShardStatistics(
-            backlog=self._backlog, commits=self._commits, operations=self._operations
+            backlog=self._backlog,
+            commits=self._commits,
+            operations=self._operations,
+            replayed=self._replayed,
         )
 
     def __repr__(self) -> str:

@@ -59,8 +59,8 @@ class Turn:
         self.errands: list[Errand] = []
         self.broadcasts: list[Broadcast] = []
         self.writes: list[PartWrite] = []
-        #: Connections and the frames they get once this turn is committed.
-        self.frames: list[tuple[str, bytes | None]] = []
+        #: Connections, numbers and frames that leave once this turn is committed; None ends a connection.
+        self.frames: list[tuple[str, int, bytes | None]] = []
         #: Parts to be written behind, within a second.
         self.soft: set[str] = set()
 

@@ -7,13 +7,13 @@ It grants attempts at encoding (their number is the generation in the media's pa
 outcome of another generation, or after a removal, is swept. A video enters a feed only when it plays.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
 import msgspec
 
 from actors import events as e
-from actors.actor import Loader
+from actors.actor import Kind, Loader
 from actors.media import EncodedMedia, MediaJob, media_prefix, source_name, source_prefix
 from actors.messages import Message
 from actors.records import VideoRecord, VideoTally
@@ -29,6 +29,8 @@ class VideoActor:
     """Fills `actors.actor.Actor`; hears events and is never asked."""
 
     __slots__ = ("counts", "heard", "id", "media", "sha256", "size_bytes", "suspect")
+
+    KIND: ClassVar[Kind] = "video"
 
     def __init__(
         self,
@@ -264,9 +266,9 @@ class VideoActor:
         return False
 
     @property
-    def held(self) -> bool:
-        """Never."""
-        return False
+    def connections(self) -> Collection[str]:
+        """None."""
+        return ()
 
     def __repr__(self) -> str:
         return f"<VideoActor {self.id} {self._status} {self.counts}>"

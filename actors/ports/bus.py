@@ -43,7 +43,11 @@ class EventBus(Protocol):
         ...
 
     def subscribe(self, receiver: Receiver) -> None:
-        """Hand every envelope for this node's shards to `receiver`, again and again until it returns."""
+        """Hand every envelope for the shards of this node to `receiver`, until it returns.
+
+        One that keeps failing for another reason than `NotOwner` or a store that does not answer may be laid
+        aside after a bounded number of tries, so that those behind it are heard; its receiver then sees a gap.
+        """
         ...
 
     def broadcast(self, message: Broadcast) -> None:
@@ -52,4 +56,19 @@ class EventBus(Protocol):
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every broadcast."""
+        ...
+
+
+class ShardFollower(Protocol):
+    """Told which shards a node owns, so that what is meant for them (envelopes, reports of jobs) comes here.
+
+    A hint: what still comes for a shard that is gone is refused with `NotOwner`, and comes to its new owner.
+    """
+
+    def follow(self, shards: Sequence[int]) -> None:
+        """This node owns these shards from now on."""
+        ...
+
+    def unfollow(self, shards: Sequence[int]) -> None:
+        """This node does not own these shards any more."""
         ...

@@ -39,9 +39,10 @@ class JobDesk(Protocol):
         ...
 
     def report_to(self, reporter: Reporter) -> None:
-        """Call `reporter` with every report; one with an outcome again until the call returns.
+        """Call `reporter` with every report; one with an outcome again until a call returns.
 
-        Reports of progress may be skipped.
+        Among several nodes an outcome comes to the owner of the video's shard. Reports of progress come to
+        every node; they may be skipped.
         """
         ...
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from sharding.fence import Bid, Fence, Refusal
+from sharding.shards import SHARD_COUNT
 
 
 class PartWrite(msgspec.Struct, frozen=True):
@@ -98,12 +99,15 @@ class Refused(Exception):
 class ShardStore(Protocol):
     """State of shards, written only past the fence.
 
+    A store may lie on several machines, shards with neighbouring numbers together: a call for many shards
+    fails when one of them cannot be reached, so callers ask for a few neighbours at a time.
+
     Every method raises `sharding.errors.StorageUnavailable` when the store does not answer; for a write,
     whether it took effect is then unknown and the same call may be repeated.
     """
 
-    async def fences(self) -> Sequence[Fence]:
-        """The fence of every shard, by shard number; `Fence()` for one that was never owned."""
+    async def fences(self, shards: Sequence[int] = range(SHARD_COUNT)) -> Sequence[Fence]:
+        """The fence of each of `shards`, in this order; `Fence()` for one that is not there."""
         ...
 
     async def install(self, bids: Sequence[Bid], *, now_ms: int) -> Sequence[Fence | Refused]:

@@ -230,7 +230,7 @@ def _end(user: User, turn: Turn, session: SessionRow) -> None:
     for connection, family in list(user.sockets.items()):
         if family == session.family_id:
             del user.sockets[connection]
-            turn.frames.append((connection, None))
+            turn.frames.append((connection, 0, None))
 
 
 def _granted(user: User, turn: Turn, session: SessionRow, *, with_user: bool = True) -> Granted:

@@ -1,12 +1,12 @@
 """The user's actor as the runtime sees it: one table from messages to handlers, one from events."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar
 
 import msgspec
 
 from actors import messages as m
-from actors.actor import Loader
+from actors.actor import Kind, Loader
 from actors.events import (
     AccountClosed,
     AnyEvent,
@@ -103,6 +103,8 @@ class UserActor:
 
     __slots__ = ("user",)
 
+    KIND: ClassVar[Kind] = "user"
+
     def __init__(self, user: User) -> None:
         self.user = user
 
@@ -113,8 +115,8 @@ class UserActor:
 
     @property
     def suspect(self) -> bool:
-        """Never: every change of a count came with its fact."""
-        return False
+        """Whether a fact was counted whose event may still be on its way."""
+        return self.user.suspect
 
     def ask(self, message: m.Message[Any], turn: Turn, session: int) -> Any:
         """Answer on behalf of a session that is alive, or of nobody where the message allows it."""
@@ -147,10 +149,14 @@ class UserActor:
             for name in tally.__struct_fields__
         )
         if off:
-            self.user.counts = right
-            turn.put("counts", dump(self.user, "counts"))
-        # In any case: it may be the row that is wrong, and this actor that is right.
-        turn.write(right)
+            self.user.set_counts(turn, right)
+        else:
+            # In any case: it may be the row that is wrong, and this actor that is right.
+            turn.write(right)
+        if bool(off) != self.user.suspect:
+            # A fact may have been counted whose event is still on its way: it must fit once more.
+            self.user.suspect = bool(off)
+            turn.put("suspect", b"1" if off else None)
         return off
 
     @property
@@ -159,9 +165,9 @@ class UserActor:
         return bool(self.user.marks.pending)
 
     @property
-    def held(self) -> bool:
-        """Whether a websocket is attached."""
-        return bool(self.user.sockets)
+    def connections(self) -> Collection[str]:
+        """The websockets of this user."""
+        return self.user.sockets.keys()
 
     def __repr__(self) -> str:
         return f"<UserActor {self.user.id} sessions={len(self.user.sessions)}>"

@@ -50,13 +50,13 @@ def announce(user: User, turn: Turn, kind: str, data: object) -> int:
         turn.put(f"{EVENT_PART}{old}", None)
     turn.put(f"{EVENT_PART}{seq}", encode_event(seq, frame))
     turn.put("marks", dump(user, "marks"))
-    push(user, turn, frame)
+    push(user, turn, seq, frame)
     return seq
 
 
-def push(user: User, turn: Turn, frame: bytes) -> None:
-    """Send a frame to every open websocket after the commit."""
-    turn.frames.extend((connection, frame) for connection in user.sockets)
+def push(user: User, turn: Turn, seq: int, frame: bytes) -> None:
+    """Send a frame to every open websocket after the commit; `seq` is 0 for one without a number."""
+    turn.frames.extend((connection, seq, frame) for connection in user.sockets)
 
 
 def attach(user: User, message: AttachSocket, turn: Turn) -> Attached:

@@ -92,6 +92,7 @@ class User:
         "sent_likes",
         "sessions",
         "sockets",
+        "suspect",
         "taste",
         "uploads",
         "viewed",
@@ -109,6 +110,8 @@ class User:
             {each.family_id: each for each in account.sessions} if account else {}
         )
         self.heard = 0
+        #: Whether the counts must be taken once more before they are trusted.
+        self.suspect = "suspect" in parts
         counts = parts.get("counts")
         self.counts = (
             msgspec.msgpack.decode(counts, type=CountsRow)

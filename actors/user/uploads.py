@@ -262,7 +262,7 @@ def progressed(user: User, event: EncodingProgressed, turn: Turn) -> None:
             "data": {"video_id": str(event.video_id), "progress": round(event.progress, 3)},
         }
     )
-    sockets.push(user, turn, frame)
+    sockets.push(user, turn, 0, frame)
 
 
 def _uploads(user: User, turn: Turn) -> dict[int, Upload]:

@@ -9,50 +9,16 @@ its type is never seen.
 """
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
 from actors.ports.jobs import StoredBlob
-from sharding.errors import InvalidRequest
+from storage.blob_names import checked_prefix, told_type
 
-#: The longest name, in characters.
-MAX_NAME_CHARS = 512
-
-_STEP = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
 _BLOB = "~"
 _TYPE = "~type"
-_UNKNOWN_TYPE = "application/octet-stream"
-
-#: Types that the ending of a name tells.
-CONTENT_TYPES = {
-    "mp4": "video/mp4",
-    "m3u8": "application/vnd.apple.mpegurl",
-    "jpg": "image/jpeg",
-    "webp": "image/webp",
-}
-
-
-def checked_name(name: str) -> str:
-    """`name`, which is one of a blob: steps of letters, digits, `.`, `_` and `-`, none hidden.
-
-    Raises:
-        InvalidRequest: it is not.
-    """
-    steps = name.split("/")
-    if len(name) > MAX_NAME_CHARS or not all(_STEP.fullmatch(step) for step in steps):
-        raise InvalidRequest("This is no name of a blob.", context=repr(name))
-    if any(step.startswith(".") for step in steps):
-        raise InvalidRequest("A step of a blob's name starts with a dot.", context=repr(name))
-    return name
-
-
-def told_type(name: str) -> str:
-    """The type that a name's ending tells."""
-    return CONTENT_TYPES.get(name.rpartition(".")[2], _UNKNOWN_TYPE)
 
 
 def path_of(root: Path, name: str) -> Path:
@@ -108,9 +74,7 @@ def discard(root: Path, prefix: str) -> int:
 
 def found(root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     """Names that start with `prefix` and their files; looks only where such names can lie."""
-    if not _PREFIX.fullmatch(prefix) or ".." in prefix.split("/"):
-        raise InvalidRequest("This is no prefix of a blob's name.", context=repr(prefix))
-    first, slash, rest = prefix.partition("/")
+    first, slash, rest = checked_prefix(prefix).partition("/")
     if not slash:
         for entry in _entries(root):
             if entry.is_dir():

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from actors.ports.clock import Clock
 from actors.ports.jobs import StoredBlob
 from sharding.errors import Internal, TooLarge
+from storage.blob_names import checked_name
 from storage.embedded import blob_folder
 from storage.embedded.disk import Disk
 
@@ -64,7 +65,7 @@ class FolderBlobWriter:
 
     async def commit(self, name: str | None = None) -> None:
         """Make it readable, whole, under `name`, or under the name that it was created with."""
-        name = self._name if name is None else blob_folder.checked_name(name)
+        name = self._name if name is None else checked_name(name)
         if self._file.closed:
             raise Internal(context=f"{name} was committed or aborted before")
         stored_ms = self._clock.unix_ms()

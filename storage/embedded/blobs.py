@@ -16,6 +16,7 @@ from msgspec import structs
 from actors.ports.clock import Clock
 from actors.ports.jobs import StoredBlob
 from sharding.errors import NotFound, TooLarge
+from storage.blob_names import checked_name
 from storage.embedded import blob_folder
 from storage.embedded.blob_io import CHUNK_BYTES, FolderBlobReader, FolderBlobWriter, settle
 from storage.embedded.disk import Disk
@@ -35,7 +36,7 @@ class FolderBlobs:
 
     async def stat(self, name: str) -> StoredBlob | None:
         """What is stored under `name`."""
-        blob_folder.checked_name(name)
+        checked_name(name)
         return await self._disk.run(lambda: blob_folder.stat_blob(self._root, name))
 
     async def discard(self, prefix: str) -> int:
@@ -62,7 +63,7 @@ class FolderBlobs:
             NotFound: there is no such blob.
             TooLarge: it has more than `max_bytes`; nothing was copied.
         """
-        blob_folder.checked_name(name)
+        checked_name(name)
 
         def call() -> int:
             try:
@@ -81,7 +82,7 @@ class FolderBlobs:
 
     async def put(self, name: str, path: Path, *, content_type: str) -> None:
         """Store a copy of the file `path` under `name`. Idempotent."""
-        blob_folder.checked_name(name)
+        checked_name(name)
         temporary = self._temporary()
         stored_ms = self._clock.unix_ms()
 
@@ -101,7 +102,7 @@ class FolderBlobs:
         Raises:
             InvalidRequest: `name` is none of a blob.
         """
-        blob_folder.checked_name(name)
+        checked_name(name)
         temporary = self._temporary()
         file = await self._disk.run(lambda: temporary.open("xb"))
         return FolderBlobWriter(
@@ -110,7 +111,7 @@ class FolderBlobs:
 
     async def open_read(self, name: str) -> FolderBlobReader | None:
         """The blob of that name, None where there is none."""
-        blob_folder.checked_name(name)
+        checked_name(name)
 
         def call() -> FolderBlobReader | None:
             blob = blob_folder.stat_blob(self._root, name)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
-from actors.media import Claim, EncodedMedia, MediaFailure, MediaJob
+from actors.media import TIMED_OUT, Claim, EncodedMedia, MediaFailure, MediaJob
 from actors.ports.clock import Clock
 from actors.ports.jobs import JobReport, Reporter
 from actors.tasks import TaskSet
@@ -25,9 +25,6 @@ _JOBS: Codec[MediaJob] = Codec(MediaJob)
 
 #: The row of a claim, as long as the claim is alive.
 _HELD = "video_id = ? AND generation = ? AND claims = ? AND state = 'running'"
-
-#: What an author reads whose clip outlasted the lease of every attempt.
-TIMED_OUT = MediaFailure(code="timeout", title="Processing this clip took too long.")
 
 
 class JobSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from actors.ports.shard_store import (
     ShardHead,
 )
 from sharding.fence import Bid, Fence
+from sharding.shards import SHARD_COUNT
 from storage.embedded.database import Database
 from storage.embedded.shard_commit import (
     FENCE,
@@ -38,12 +39,13 @@ class SqliteShardStore:
         self._database = database
         self._rules = rules or FenceRules()
 
-    async def fences(self) -> Sequence[Fence]:
-        """The fence of every shard, by shard number."""
+    async def fences(self, shards: Sequence[int] = range(SHARD_COUNT)) -> Sequence[Fence]:
+        """The fence of each of `shards`."""
 
         def effect(connection: sqlite3.Connection) -> list[Fence]:
-            rows = connection.execute(f"SELECT {FENCE} FROM fences ORDER BY shard")
-            return [fence_of(row) for row in rows]
+            rows = connection.execute(f"SELECT shard, {FENCE} FROM fences")
+            fences = {shard: fence_of(row) for shard, *row in rows}
+            return [fences[shard] for shard in shards]
 
         return await self._database.read(effect)
 

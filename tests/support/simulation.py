@@ -122,7 +122,7 @@ class World:
         self.clock = VirtualClock(loop)
         self.history = History(seed=seed, scenario=SCENARIOS[seed % len(SCENARIOS)])
         self.history.one_clock = self.history.scenario != "skewed"
-        self.settings = RuntimeSettings(sweep_s=1e6, retry_longest_s=0.2)
+        self.settings = RuntimeSettings(lease_ms=3_000, sweep_s=1e6, retry_longest_s=0.2)
         self.shards = sorted(self.dice.sample(range(SHARD_COUNT), SHARDS))
         self.context = copy_context()
         self.tasks = TaskSet(self._alarm)
@@ -162,10 +162,13 @@ class World:
         self._minters += 1
         return self._minters
 
-    def deliver(self, connection: str, frames: Sequence[bytes]) -> None:
-        """Frames reach a phone that is still there."""
+    def deliver(self, connection: str, seq: int, frame: bytes) -> None:
+        """A frame reaches a phone that is still there."""
         if connection in self.connections:
-            self.connections[connection] += frames
+            self.connections[connection].append(frame)
+
+    def detach(self, connection: str) -> None:
+        """Phones of the simulation find out by themselves."""
 
     def end(self, connection: str) -> None:
         """A connection is closed."""
@@ -352,7 +355,8 @@ class World:
         for _ in range(_SWEEPS if sweep else 0):
             for process in self.processes:
                 await process.carry(process.node.sweep())
-            await asyncio.sleep(1.0)
+            # Longer than a tick, which has the store forget what has landed.
+            await asyncio.sleep(1.5)
             if not any(each.node.runtime.cells.suspects() for each in self.processes):
                 return
         if sweep:

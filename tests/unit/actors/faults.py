@@ -73,9 +73,13 @@ class Sockets:
     def __init__(self):
         self.frames = {}
         self.ended = []
+        self.detached = []
 
-    def deliver(self, connection, frames):
-        self.frames.setdefault(connection, []).extend(frames)
+    def deliver(self, connection, seq, frame):
+        self.frames.setdefault(connection, []).append(frame)
+
+    def detach(self, connection):
+        self.detached.append(connection)
 
     def end(self, connection):
         self.ended.append(connection)

@@ -336,6 +336,6 @@ async def open_stage(
             settings=settings,
         )
         stack.callback(stage.bus.close)
-        await stage.node.start(proven_dead=proven_dead, shards=SHARDS)
+        await stage.node.start(proven_dead=(proven_dead,) if proven_dead else (), shards=SHARDS)
         yield stage
         assert not stage.alarms

@@ -42,14 +42,14 @@ async def told(person):
 async def test_likes_of_a_video_are_one_notification_that_names_the_last_three(stage, ann, video):
     for each in await stage.crowd(5):
         await like(each, video)
-        await stage.calm(1)
+        await stage.calm(1.5)
     assert await told(ann) == [("like", 5, ["person5", "person4", "person3"])]
 
 
 async def test_follows_of_a_day_are_one_notification(stage, ann):
     for each in await stage.crowd(2):
         await each.ask(FollowUser(user_id=ann.id, following=True))
-        await stage.calm(1)
+        await stage.calm(1.5)
     assert await told(ann) == [("follow", 2, ["person2", "person1"])]
     stage.clock.pass_ms(86_400_000)
     late = await stage.person("late")
@@ -117,7 +117,7 @@ async def test_reading_up_to_a_number_leaves_what_is_newer_and_never_goes_back(s
     ben = await stage.person("ben")
     for _ in range(3):
         await ben.ask(PostComment(video_id=video, text="hello"))
-        await stage.calm(1)
+        await stage.calm(1.5)
     numbers = [item["seq"] for item in (await ann.notifications())["items"]]
     assert numbers == sorted(set(numbers), reverse=True)
     for up_to in (numbers[1], numbers[2], 0):

@@ -39,11 +39,11 @@ async def test_who_cannot_be_let_go_keeps_newcomers_out_undone():
     async with open_toys(*CROWD, max_actors=3) as node:
         for each in (1, 2, 3):
             await node.words(each)
-            node.runtime.cells[each].actor.held = True
+            node.runtime.cells[each].actor.connections = ("phone",)
         with pytest.raises(Overloaded) as caught:
             await node.ask(4, Say(word="never"))
         assert caught.value.executed is False
-        node.runtime.cells[2].actor.held = False
+        node.runtime.cells[2].actor.connections = ()
         assert await node.ask(4, Say(word="in")) == b"in"
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from actors.batch import Backlog
+from actors.collaborators import Collaborators
 from actors.events import UserFollowed, UserLeft, VideoArrived
 from actors.messages import Caller, Command, Message
 from actors.records import UserTally
 from actors.rows import FollowRow
 from actors.runtime import Runtime
 from actors.settings import RuntimeSettings
-from actors.shard import Collaborators
 from actors.tasks import TaskSet
 from sharding.errors import Forbidden
 from sharding.shards import shard_of
@@ -57,6 +57,8 @@ class Listen(Message[bytes], frozen=True, kw_only=True):
 class Toy:
     """Fills `actors.actor.Actor`."""
 
+    KIND = "user"
+
     def __init__(self, entity, parts, fetch):
         self.entity = entity
         self.fetch = fetch
@@ -66,7 +68,7 @@ class Toy:
         self.arrived = []
         self.suspect = False
         self.restless = False
-        self.held = False
+        self.connections = ()
 
     def ask(self, message, turn, session):
         if message.fetch is not None:
@@ -96,7 +98,7 @@ class Toy:
             )
             turn.tell(other, UserFollowed(follower_id=self.entity, following=True))
         if message.frame:
-            turn.frames.append(("c1", message.frame))
+            turn.frames.append(("c1", 0, message.frame))
         return " ".join(self.words).encode()
 
     def hear(self, event, turn):
@@ -158,6 +160,7 @@ class ToyNode:
                 jobs=Nobody(),
                 blobs=Nobody(),
                 sockets=self.sockets,
+                follower=None,
                 clock=self.clock,
                 tasks=self.tasks,
                 settings=settings,
@@ -180,8 +183,10 @@ class ToyNode:
         await self.loading.load_parts()
         return Toy(entity, parts, self.fetching.fetch)
 
-    async def own(self, *entities, **more):
-        return await self.runtime.acquire(sorted({shard_of(each) for each in entities}), **more)
+    async def own(self, *entities, proven_dead=None):
+        shards = sorted({shard_of(each) for each in entities})
+        dead = (proven_dead,) if proven_dead else ()
+        return await self.runtime.acquire(shards, proven_dead=dead)
 
     async def ask(self, entity, message, *, key=None, digest=b"", patience=None):
         self.ops += 1
