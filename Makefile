@@ -10,16 +10,17 @@ PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(if \
 BIN = .venv/bin
 
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench lock clean static ready-to-run ready-to-test has-python
+.PHONY: help run test check bench engines cluster image-test lock clean static ready-to-run ready-to-test has-python
 .NOTPARALLEL:
 
 help: ## Show this help.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ready-to-run ## Set up what is missing and serve on this machine; Ctrl-C stops it.
 	@exec $(BIN)/kinora run $(ARGS)
 
-test: ready-to-test static ## Set up what is missing, check the code, run every test, quick ones first.
+# Where nobody looks, a test that is skipped for want of an engine is a test that is missing.
+test: ready-to-test static $(if $(filter true 1,$(CI)),engines) ## Set up what is missing, check the code, run every test, quick ones first.
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: ready-to-test static ## Check style, types, layers, and that docs and API agree with the code.
@@ -27,6 +28,15 @@ check: ready-to-test static ## Check style, types, layers, and that docs and API
 
 bench: ready-to-test ## Measure, each figure beside its baseline of the same run.
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+engines: ready-to-run ## Have Redis, NATS, MinIO, Cassandra and nginx in a cache folder of yours, once.
+	@$(BIN)/kinora engines install
+
+cluster: engines ## Start the whole fleet on this machine; .venv/bin/kinora cluster down stops it.
+	@$(BIN)/kinora cluster up $(ARGS)
+
+image-test: ready-to-test engines ## Build the image, and try it and engines in containers, with a Docker engine that runs.
+	@exec $(BIN)/python -m tests.images $(ARGS)
 
 lock: has-python ## Pin the dependencies of setup.cfg anew; ARGS=--upgrade takes the newest.
 	@exec $(PYTHON) -I ops/bootstrap.py lock $(ARGS)

@@ -12,6 +12,8 @@ import pytest
 
 HERE = Path(__file__).parent
 
+pytest_plugins = ("tests.support.engines_plugin",)
+
 #: From milliseconds to many seconds a test; what is not named here comes last.
 QUICK_FIRST = ("architecture", "unit", "contracts", "media", "integration", "system", "benchmarks")
 
