@@ -145,6 +145,20 @@ async def test_an_id_of_63_bits_and_binary_values_come_back_as_they_were(owned):
     assert await owned.load(7, entity) == {"p": b"\x00\xff" * 999}
 
 
+async def test_a_commit_of_many_thousand_values_takes_effect_as_a_whole(owned):
+    many = range(5_001)
+    parts = {f"part{n}": b"%d" % n for n in many}
+    intents = tuple(Intent(number=n, rows=b"%d" % n) for n in many)
+    writes = tuple(PartWrite(1, part, value) for part, value in parts.items())
+    await owned.commit(commit(0, writes=writes, intents=intents), now_ms=1)
+    assert await owned.load(7, 1) == parts
+    assert (await owned.open(7)).intents == intents
+    gone = tuple(PartWrite(1, part, None) for part in parts)
+    await owned.commit(commit(1, writes=gone, landed=tuple(many)), now_ms=1)
+    assert await owned.load(7, 1) == {}
+    assert (await owned.open(7)).intents == ()
+
+
 async def test_what_landed_and_was_relayed_is_gone(owned):
     await owned.commit(
         commit(
