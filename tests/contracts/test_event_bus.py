@@ -34,7 +34,7 @@ class Recorder:
         return [each for call in self.calls for each in call]
 
 
-async def test_publish_returns_when_the_receiver_has_taken_over(bus):
+async def test_what_publish_returned_for_reaches_a_receiver_that_takes_its_time(bus):
     gate = asyncio.Event()
     received = []
 
@@ -45,10 +45,10 @@ async def test_publish_returns_when_the_receiver_has_taken_over(bus):
     bus.subscribe(receiver)
     publishing = asyncio.ensure_future(bus.publish([viewed(1), viewed(1, target=3)]))
     await settled()
-    assert not publishing.done()
+    assert received == []
     gate.set()
     await publishing
-    assert {each.target for each in received} == {2, 3}
+    await until(lambda: {each.target for each in received} == {2, 3})
 
 
 async def test_nothing_to_publish_is_fine(bus):
@@ -59,7 +59,7 @@ async def test_a_receiver_that_raises_is_asked_again_until_it_returns(bus, clock
     receiver = Recorder(failures=3)
     bus.subscribe(receiver)
     publishing = asyncio.ensure_future(bus.publish([viewed(1)]))
-    await until(publishing.done, clock)
+    await until(lambda: len(receiver.calls) == 4, clock)
     await publishing
     assert receiver.calls == [(viewed(1),)] * 4
 
@@ -70,18 +70,19 @@ async def test_order_is_kept_on_each_link(bus, clock):
     publishing = asyncio.gather(
         *(bus.publish([viewed(n, source=s)]) for n in range(1, 30) for s in (1, 2))
     )
-    await until(publishing.done, clock)
+    await until(lambda: publishing.done() and len(set(receiver.received)) == 58, clock)
     for source in (1, 2):
         numbers = [each.number for each in receiver.received if each.source == source]
         assert list(dict.fromkeys(numbers)) == list(range(1, 30))
 
 
-async def test_publishing_again_delivers_a_copy(bus):
+async def test_publishing_again_delivers_a_copy_at_worst(bus):
     receiver = Recorder()
     bus.subscribe(receiver)
-    await bus.publish([viewed(1)])
-    await bus.publish([viewed(1)])
-    assert receiver.received == [viewed(1), viewed(1)]
+    for number in (1, 1, 2):
+        await bus.publish([viewed(number)])
+    await until(lambda: viewed(2) in receiver.received)
+    assert receiver.received in ([viewed(1), viewed(2)], [viewed(1), viewed(1), viewed(2)])
 
 
 async def test_a_shard_that_cannot_be_served_holds_up_no_other(bus):
@@ -96,6 +97,7 @@ async def test_a_shard_that_cannot_be_served_holds_up_no_other(bus):
     stuck = asyncio.ensure_future(bus.publish([viewed(1)]))
     await settled()
     await bus.publish([viewed(1, target=3)])
+    await until(lambda: received)
     assert [each.target for each in received] == [3]
     stuck.cancel()
 
@@ -108,6 +110,7 @@ async def test_envelopes_find_the_receiver_that_owns_their_shard(bus):
     bus.subscribe(stranger)
     bus.subscribe(receiver)
     await bus.publish([viewed(1)])
+    await until(lambda: receiver.received)
     assert receiver.received == [viewed(1)]
 
 
@@ -116,11 +119,11 @@ async def test_who_subscribes_late_gets_what_waited(bus, clock):
     await settled()
     receiver = Recorder()
     bus.subscribe(receiver)
-    await until(publishing.done, clock)
+    await until(lambda: publishing.done() and receiver.received, clock)
     assert receiver.received == [viewed(1)]
 
 
-async def test_closing_refuses_whoever_waits_and_whoever_comes(bus):
+async def test_closing_leaves_nobody_waiting_and_refuses_whoever_comes(bus):
     async def receiver(envelopes):
         await asyncio.Event().wait()
 
@@ -128,8 +131,9 @@ async def test_closing_refuses_whoever_waits_and_whoever_comes(bus):
     publishing = asyncio.ensure_future(bus.publish([viewed(1)]))
     await settled()
     bus.close()
-    with pytest.raises(StorageUnavailable):
-        await publishing
+    await until(publishing.done)
+    # What the bus had taken over already needs no refusal.
+    assert isinstance(publishing.exception(), StorageUnavailable | None)
     with pytest.raises(StorageUnavailable):
         await bus.publish([viewed(2)])
 

@@ -59,6 +59,24 @@ def test_an_encoded_video_survives_a_wire():
     assert ENVELOPES.decode(ENVELOPES.encode(sent)) == sent
 
 
+async def test_publish_returns_when_the_receiver_has_taken_over(make):
+    bus, _ = make()
+    gate = asyncio.Event()
+    received = []
+
+    async def receiver(envelopes):
+        await gate.wait()
+        received.extend(envelopes)
+
+    bus.subscribe(receiver)
+    publishing = asyncio.ensure_future(bus.publish([viewed(1), viewed(1, target=3)]))
+    await settled()
+    assert not publishing.done()
+    gate.set()
+    await publishing
+    assert {each.target for each in received} == {2, 3}
+
+
 async def test_what_came_while_a_receiver_was_busy_shares_its_next_call(make):
     bus, _ = make()
     calls, gate = [], asyncio.Event()
