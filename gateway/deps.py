@@ -8,7 +8,15 @@ from actors.media_links import MediaLinks
 from actors.ports.clock import Clock
 from actors.tasks import TaskSet
 from gateway.keys import SigningKeys
-from gateway.ports import BlobGate, GatewayMetrics, Names, NodeClient, NoMetrics, UploadPolicies
+from gateway.ports import (
+    BlobGate,
+    GatewayMetrics,
+    Names,
+    NodeClient,
+    NoMetrics,
+    SharedLimits,
+    UploadPolicies,
+)
 from gateway.settings import GatewaySettings
 from gateway.sockets import SocketRegistry
 from sharding.ids import IdMint
@@ -36,6 +44,8 @@ class GatewayDeps:
     metrics: GatewayMetrics = field(default_factory=NoMetrics)
     #: Where uploads and pictures lie; without it neither is looked at here.
     blobs: BlobGate | None = None
+    #: Counts that gateways share; None where there is but one.
+    shared_limits: SharedLimits | None = None
     #: Whether this gateway is the store itself: takes signed uploads and serves signed media.
     serves_store: bool = False
     #: What must answer for this process to be ready, by name.

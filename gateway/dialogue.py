@@ -2,6 +2,9 @@
 
 Frames of a client are handled one after another, so its commands take effect in the order it sent them. A command
 that is refused is answered and the talk goes on; a frame that is no message at all ends it.
+
+Should the actor lose the connection (its node restarts, the link breaks, the shard moves), it is attached again by its
+number while the talk goes on; commands said meanwhile wait for the node as any request does.
 """
 
 import asyncio
@@ -30,7 +33,14 @@ from gateway.limits import Limit
 from gateway.sockets import Connection
 from gateway.tokens import Principal
 from gateway.websocket import BAD_FRAME, BROKEN, RESTART, SESSION_ENDED, TOO_MANY
-from sharding.errors import InvalidRequest, KinoraError, RateLimited, Unauthenticated
+from sharding.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    KinoraError,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 
 MessageId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[!-~]+$")]
 
@@ -105,7 +115,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 class Dialogue:
     """The talk on one connection."""
 
-    __slots__ = ("_connection", "_edge", "_pace", "_request_id", "_strikes", "_who")
+    __slots__ = ("_attaching", "_connection", "_edge", "_pace", "_request_id", "_strikes", "_who")
 
     def __init__(self, edge: Edge, connection: Connection, who: Principal, request_id: str) -> None:
         self._edge = edge
@@ -116,6 +126,7 @@ class Dialogue:
             "frames", edge.settings.frames_per_socket, keys=1, clock=edge.clock
         )
         self._strikes = 0
+        self._attaching = False
 
     async def run(self) -> None:
         """Talk until one side has enough. The actor is always told of the end."""
@@ -123,19 +134,29 @@ class Dialogue:
         try:
             if not await self._greet():
                 return
+            self._connection.attach_again = self._attach_soon
+            if self._connection.detached:
+                self._attach_soon()
             while (frame := await socket.receive()) is not None:
                 await self._hear(frame)
-        except Unauthenticated:
-            socket.close(SESSION_ENDED, "session ended")
-        except KinoraError as error:
-            _LOG.info("socket_refused", extra=self._ids() | {"error": repr(error)})
-            socket.close(RESTART, error.code)
-        except Exception:
-            _LOG.exception("socket_failed", extra=self._ids())
-            socket.close(BROKEN, "internal")
+        except Exception as error:
+            self._end(error)
         finally:
+            self._connection.attach_again = None
             self._edge.deps.sockets.remove(self._connection)
             self._leave()
+
+    def _end(self, error: Exception) -> None:
+        """Close the connection with the code that `error` means."""
+        socket = self._connection.socket
+        if isinstance(error, Unauthenticated):
+            socket.close(SESSION_ENDED, "session ended")
+        elif isinstance(error, KinoraError):
+            _LOG.info("socket_refused", extra=self._ids() | {"error": repr(error)})
+            socket.close(RESTART, error.code)
+        else:
+            _LOG.error("socket_failed", extra=self._ids(), exc_info=error)
+            socket.close(BROKEN, "internal")
 
     def _ids(self) -> dict[str, object]:
         return errors.ids_of(self._request_id, self._who.user_id)
@@ -159,19 +180,58 @@ class Dialogue:
         attached = await self._ask(
             AttachSocket(connection=self._connection.id, resume=hello.resume)
         )
-        self._connection.welcome(self._welcome(attached))
-        return True
-
-    def _welcome(self, attached: Attached) -> list[bytes]:
         welcome = Welcome(
             seq=attached.seq,
             resumed=attached.resumed,
             heartbeat_s=self._edge.settings.heartbeat_s,
         )
-        frames = [msgspec.json.encode(welcome)]
-        if attached.resync:
-            frames.append(msgspec.json.encode(Resync(seq=attached.seq)))
-        return frames + list(attached.missed)
+        self._connection.welcome(attached.seq, [msgspec.json.encode(welcome), *_missed(attached)])
+        return True
+
+    def _attach_soon(self) -> None:
+        if self._attaching:
+            return
+        self._attaching = True
+        try:
+            self._edge.deps.tasks.spawn(self._attach_again(), name=f"attach {self._connection.id}")
+        except RuntimeError:
+            # The process ends, and says goodbye to its clients itself.
+            return
+
+    async def _attach_again(self) -> None:
+        """Attach until it holds; the client notices nothing but the time it takes."""
+        edge, connection = self._edge, self._connection
+        pause = edge.settings.reattach_first_s
+        until = edge.clock.monotonic() + edge.settings.reattach_give_up_s
+        try:
+            while connection.detached and not self._over():
+                await edge.clock.sleep(edge.deps.random.uniform(0, pause))
+                try:
+                    async with edge.attaching:
+                        await self._attach_once()
+                except (Unavailable, DeadlineExceeded):
+                    if edge.clock.monotonic() >= until:
+                        raise
+                    connection.detach()
+                    pause = min(pause * 2, edge.settings.reattach_longest_s)
+        except Exception as error:
+            self._end(error)
+        finally:
+            self._attaching = False
+
+    def _over(self) -> bool:
+        return not self._connection.socket.open
+
+    async def _attach_once(self) -> None:
+        connection = self._connection
+        if self._over():
+            return
+        connection.hold()
+        attached = await self._ask(AttachSocket(connection=connection.id, resume=connection.last))
+        connection.welcome(attached.seq, _missed(attached))
+        if self._over():
+            # Its leaving may have been told before this.
+            self._leave()
 
     async def _hear(self, frame: bytes) -> None:
         """Handle one message of the client."""
@@ -252,6 +312,13 @@ def _read(frame: bytes) -> Saying:
     shape: Any = Saying
     saying: Saying = read_json(frame, shape)
     return saying
+
+
+def _missed(attached: Attached) -> list[bytes]:
+    """What a client has to be told before live events go on."""
+    if attached.resync:
+        return [msgspec.json.encode(Resync(seq=attached.seq)), *attached.missed]
+    return list(attached.missed)
 
 
 async def _quietly(edge: Edge, user_id: int, message: DetachSocket, caller: Caller) -> None:

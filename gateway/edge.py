@@ -1,5 +1,6 @@
 """What all handlers share: who asks, how often they may, and how an error leaves."""
 
+import asyncio
 import re
 from hashlib import blake2b
 
@@ -14,7 +15,13 @@ from gateway.limits import Limit
 from gateway.passwords import Passwords
 from gateway.settings import Rate
 from gateway.tokens import AccessTokens, Principal, RefreshTokens, Tickets
-from sharding.errors import InvalidRequest, NotFound, UpgradeRequired
+from sharding.errors import (
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    StorageUnavailable,
+    UpgradeRequired,
+)
 from sharding.ids import parse_id
 
 #: Of an Idempotency-Key: 1 to 64 printable characters, no space at either end.
@@ -46,6 +53,8 @@ class Edge:
         )
         self.logins: Limit[str] = self._limit("sign-ins", settings.logins_per_address)
         self.names: Limit[str] = self._limit("sign-ins of one name", settings.logins_per_name)
+        #: Bounds how many websockets attach again at a time.
+        self.attaching = asyncio.Semaphore(settings.reattach_concurrency)
         #: Set once the process drains: it still answers, but asks to be left alone.
         self.draining = False
         #: Made by the application from its tables.
@@ -59,6 +68,25 @@ class Edge:
 
     def _limit(self, name: str, rate: Rate) -> Limit:  # type: ignore[type-arg]  # of any key
         return Limit(name, rate, keys=self.settings.limit_keys, clock=self.clock)
+
+    async def spend_shared(self, name: str, key: str, rate: Rate) -> None:
+        """Count one of a kind that all gateways count together; without that store our own count must do.
+
+        Raises:
+            RateLimited: it comes too early.
+        """
+        shared = self.deps.shared_limits
+        if shared is None:
+            return
+        window_ms = round(rate.burst / rate.per_s * 1000)
+        try:
+            wait_s = await shared.spend(name, key, per_window=rate.burst, window_ms=window_ms)
+        except StorageUnavailable:
+            return
+        if wait_s is not None:
+            raise RateLimited(
+                f"Too many requests of this kind ({name}).", retry_after_s=round(wait_s, 3)
+            )
 
     def request_id(self, given: str | None) -> str:
         """The client's id of a request where it is sane, else one of ours."""

@@ -159,6 +159,18 @@ class BlobGate(Protocol):
         ...
 
 
+class SharedLimits(Protocol):
+    """Counts that all gateways share, so that asking several of them gains nobody anything."""
+
+    async def spend(self, name: str, key: str, *, per_window: int, window_ms: int) -> float | None:
+        """Take one of `per_window`; None, or in how many seconds the next is free.
+
+        Raises:
+            StorageUnavailable: not known whether it was counted; the caller goes by its own count.
+        """
+        ...
+
+
 class GatewayMetrics(Protocol):
     """Told of what happens; each call is a few additions and never fails."""
 

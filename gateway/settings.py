@@ -110,6 +110,14 @@ class GatewaySettings:
     socket_strikes: int = 20
     #: How long a closed connection may take to say goodbye.
     socket_close_s: float = 2.0
+    #: Websockets that are attached again at a time, after their node was lost.
+    reattach_concurrency: int = 64
+    #: Longest wait before a detached websocket is attached again, in seconds; doubles with each failure.
+    reattach_first_s: float = 0.1
+    #: Longest wait between two tries to attach a websocket again, in seconds.
+    reattach_longest_s: float = 2.0
+    #: How long a detached websocket is kept before its client is sent to another gateway, in seconds.
+    reattach_give_up_s: float = 30.0
     #: Shortest wait before a client that was sent away comes back, in milliseconds.
     goaway_min_ms: int = 1_000
     #: Longest wait before a client that was sent away comes back, in milliseconds.

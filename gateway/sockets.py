@@ -2,11 +2,16 @@
 
 Delivery is immediate and never fails. Until a connection has been welcomed, what arrives for it is held, so that the
 order welcome, missed events, live events holds although the actor pushes from the moment it is told of us.
+
+A connection outlives its actor: when the node restarts or the link to it is lost, it is detached, attaches again
+under the number of the last event that it was given, and gets what it missed. In between numbered events are not
+passed on, for one before them may be lost; the actor keeps them. A number that was passed on is never passed on again.
 """
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from itertools import count
 
 import orjson
 
@@ -15,12 +20,27 @@ from gateway.ports import GatewayMetrics, NoMetrics
 from gateway.settings import GatewaySettings
 from gateway.websocket import RESTART, SESSION_ENDED, SILENT, SLOW_CONSUMER, TOO_MANY, WebSocket
 from sharding.errors import Overloaded
+from sharding.shards import shard_of
 
 
 class Connection:
     """A websocket and whose it is."""
 
-    __slots__ = ("_held", "id", "pinged_at", "settings", "silent", "socket", "user_id")
+    __slots__ = (
+        "_held",
+        "_held_bytes",
+        "_welcomed",
+        "attach_again",
+        "detached",
+        "id",
+        "last",
+        "pinged_at",
+        "settings",
+        "shard",
+        "silent",
+        "socket",
+        "user_id",
+    )
 
     def __init__(
         self,
@@ -32,41 +52,93 @@ class Connection:
     ) -> None:
         self.id = connection_id
         self.user_id = user_id
+        self.shard = shard_of(user_id)
         self.socket = socket
         self.settings = settings
         self.pinged_at = now
         #: Heartbeats in a row without a sign of life.
         self.silent = 0
-        self._held: list[bytes] | None = []
+        #: Number of the last event that the client was given, or need not be given.
+        self.last = 0
+        #: Whether its actor has lost it.
+        self.detached = False
+        #: Called when it has; set by whoever can attach it again.
+        self.attach_again: Callable[[], None] | None = None
+        self._welcomed = False
+        self._held: list[tuple[int, bytes]] | None = []
+        self._held_bytes = 0
 
-    def deliver(self, frames: Iterable[bytes]) -> None:
-        """Send in this order, or hold until `welcome`."""
-        if self._held is None:
-            for frame in frames:
-                self.socket.send(frame)
-            return
-        self._held.extend(frames)
+    def deliver(self, seq: int, frame: bytes) -> None:
+        """Send, or hold until `welcome`; what was sent before is not sent again."""
+        if self._held is not None:
+            self._hold(seq, frame)
+        elif seq == 0:
+            self.socket.send(frame)
+        elif seq > self.last and not self.detached:
+            self.last = seq
+            self.socket.send(frame)
+
+    def _hold(self, seq: int, frame: bytes) -> None:
+        assert self._held is not None
+        self._held.append((seq, frame))
+        self._held_bytes += len(frame)
         if (
-            len(self._held) > self.settings.outbound_frames
-            or sum(map(len, self._held)) > self.settings.outbound_bytes
+            len(self._held) <= self.settings.outbound_frames
+            and self._held_bytes <= self.settings.outbound_bytes
         ):
-            self._held.clear()
+            return
+        if self._welcomed:
+            # The actor keeps them; they come with the next attachment.
+            self.detach()
+        else:
+            self._held = []
             self.socket.close(SLOW_CONSUMER, "slow consumer")
 
-    def welcome(self, frames: Iterable[bytes]) -> None:
-        """Send these first, then what was held, and hold nothing any more."""
+    def hold(self) -> None:
+        """Its actor is asked to attach it: what arrives from now on comes after the answer."""
+        self.detached = False
+        self._held, self._held_bytes = [], 0
+
+    def welcome(self, seq: int, frames: Iterable[bytes]) -> None:
+        """Send these, which reach up to number `seq`, then what was held, and hold nothing any more."""
         held, self._held = self._held or [], None
-        self.deliver(frames)
-        self.deliver(held)
+        self._welcomed = True
+        for frame in frames:
+            self.socket.send(frame)
+        self.last = seq
+        for each in held:
+            self.deliver(*each)
+
+    def detach(self) -> None:
+        """Its actor does not know it any more, or may have told it something that was lost."""
+        self.detached = True
+        if self._welcomed:
+            self._held = None
+        if self.attach_again is not None:
+            self.attach_again()
 
     def __repr__(self) -> str:
-        return f"<Connection {self.id} user_id={self.user_id} {self.socket!r}>"
+        return (
+            f"<Connection {self.id} user_id={self.user_id} last={self.last}"
+            f" detached={self.detached} {self.socket!r}>"
+        )
 
 
 class SocketRegistry:
     """The `SocketHub` of this process."""
 
-    __slots__ = ("_clock", "_connections", "_metrics", "_per_user", "_random", "_settings")
+    __slots__ = (
+        "_by_shard",
+        "_clock",
+        "_connections",
+        "_metrics",
+        "_name",
+        "_numbers",
+        "_per_user",
+        "_random",
+        "_settings",
+        "detachments",
+    )
 
     def __init__(
         self,
@@ -74,23 +146,49 @@ class SocketRegistry:
         clock: Clock,
         dice: random.Random,
         metrics: GatewayMetrics | None = None,
+        *,
+        name: str = "gateway",
     ) -> None:
+        """`name` is that of this start of the gateway; nodes find it by the ids of its connections."""
         self._settings = settings
+        self._name = name
+        self._numbers = count(1)
         self._clock = clock
         self._random = dice
         self._metrics = metrics or NoMetrics()
         self._connections: dict[str, Connection] = {}
+        #: The same by where their users live; shards move one at a time.
+        self._by_shard: defaultdict[int, dict[str, Connection]] = defaultdict(dict)
         self._per_user: Counter[int] = Counter()
+        #: How often a connection was detached so far.
+        self.detachments = 0
 
-    def deliver(self, connection: str, frames: Sequence[bytes]) -> None:
-        """Send JSON text frames in this order; a connection that is gone is skipped."""
+    def deliver(self, connection: str, seq: int, frame: bytes) -> None:
+        """Send a JSON text frame with its number, 0 for none; a connection that is gone is skipped."""
         if (known := self._connections.get(connection)) is not None:
-            known.deliver(frames)
+            known.deliver(seq, frame)
 
     def end(self, connection: str) -> None:
         """Close a connection whose session has ended."""
         if (known := self._connections.get(connection)) is not None:
             known.socket.close(SESSION_ENDED, "session ended")
+
+    def detach(self, connection: str) -> None:
+        """Have a connection attach again, wherever its actor is now."""
+        if (known := self._connections.get(connection)) is not None:
+            self.detachments += 1
+            known.detach()
+
+    def detach_shards(self, shards: Iterable[int]) -> None:
+        """Have all connections attach again whose users live in these shards."""
+        for shard in self._by_shard.keys() & set(shards):
+            for connection in list(self._by_shard[shard].values()):
+                self.detachments += 1
+                connection.detach()
+
+    def new_id(self) -> str:
+        """The id of one more connection; no other start of a gateway gives the same."""
+        return f"{self._name}/{next(self._numbers)}"
 
     def check_room(self) -> None:
         """Refuse before the handshake.
@@ -110,6 +208,7 @@ class SocketRegistry:
             connection_id, user_id, socket, self._settings, self._clock.monotonic()
         )
         self._connections[connection_id] = connection
+        self._by_shard[connection.shard][connection_id] = connection
         self._per_user[user_id] += 1
         self._metrics.sockets(len(self._connections))
         return connection
@@ -118,6 +217,10 @@ class SocketRegistry:
         """Forget a connection. Idempotent."""
         if self._connections.pop(connection.id, None) is None:
             return
+        neighbours = self._by_shard[connection.shard]
+        del neighbours[connection.id]
+        if not neighbours:
+            del self._by_shard[connection.shard]
         self._per_user[connection.user_id] -= 1
         if not self._per_user[connection.user_id]:
             del self._per_user[connection.user_id]
@@ -153,7 +256,7 @@ class SocketRegistry:
             retry_ms = self._random.randint(
                 self._settings.goaway_min_ms, self._settings.goaway_max_ms
             )
-            connection.welcome((orjson.dumps({"op": "goaway", "retry_ms": retry_ms}),))
+            connection.socket.send(orjson.dumps({"op": "goaway", "retry_ms": retry_ms}))
             connection.socket.close(RESTART, "restart")
         return len(leaving)
 

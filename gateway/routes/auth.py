@@ -38,8 +38,10 @@ _WRONG = "The name or the password is wrong."
 async def register(call: Call) -> Answer:
     """Make an account and sign in."""
     edge = call.edge
-    edge.registrations.spend(edge.address(call.request))
+    address = edge.address(call.request)
+    edge.registrations.spend(address)
     body = call.body(RegisterBody)
+    await edge.spend_shared("registrations", address, edge.settings.registrations_per_address)
     work = edge.deps.tasks.spawn(_register(call, body), name=f"register {call.request_id}")
     return session_answer(call, await unbroken(work))
 
@@ -80,8 +82,11 @@ async def _confirm(call: Call, username: str, user_id: int) -> None:
 async def login(call: Call) -> Answer:
     """Sign in. A wrong name and a wrong password look, and cost, the same."""
     edge, body = call.edge, call.body(LoginBody)
-    edge.logins.spend(edge.address(call.request))
+    address = edge.address(call.request)
+    edge.logins.spend(address)
     edge.names.spend(f"name {body.username}")
+    await edge.spend_shared("sign-ins", address, edge.settings.logins_per_address)
+    await edge.spend_shared("sign-ins of one name", body.username, edge.settings.logins_per_name)
     user_id = await edge.deps.names.lookup(body.username)
     found = await _credential(call, user_id)
     right = await edge.passwords.verify(body.password, found.password_hash if found else None)

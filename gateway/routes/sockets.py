@@ -68,7 +68,8 @@ async def _open(edge: Edge, request: Request, request_id: str) -> None:
     else:
         who = edge.access.principal(header("authorization", None))
     socket = upgrade(request, edge.settings)
-    connection = edge.deps.sockets.add(str(edge.deps.ids.mint()), who.user_id, socket)
+    sockets = edge.deps.sockets
+    connection = sockets.add(sockets.new_id(), who.user_id, socket)
     if connection is not None:
         await Dialogue(edge, connection, who, request_id).run()
 

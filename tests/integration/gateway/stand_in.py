@@ -264,8 +264,12 @@ async def serving(
     alarms: list[BaseException] = []
     tasks = TaskSet(lambda name, error: alarms.append(error))
     clock = more.pop("clock", SystemClock())
-    node, names, blobs = ScriptedNode(), ScriptedNames(), MemoryBlobs()
-    sockets = SocketRegistry(settings, clock, random.Random(1))
+    node: Any = more.pop("node", None) or ScriptedNode()
+    names, blobs = ScriptedNames(), MemoryBlobs()
+    # An empty registry is false.
+    sockets = more.pop("sockets", None)
+    if sockets is None:
+        sockets = SocketRegistry(settings, clock, random.Random(1))
     links = MediaLinks("http://media", b"k" * 32)
     checks: dict[str, Any] = {}
     deps = GatewayDeps(

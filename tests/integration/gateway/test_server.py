@@ -150,5 +150,5 @@ async def test_a_drain_is_done_once(gateway):
 
 def test_a_frame_for_nobody_is_skipped():
     registry = SocketRegistry(QUICK, clock=SystemClock(), dice=random.Random(1))
-    registry.deliver("nobody", [b"{}"])
+    registry.deliver("nobody", 0, b"{}")
     registry.end("nobody")

@@ -50,7 +50,7 @@ async def test_hello_is_answered_with_the_place_in_the_numbering(gateway):
 
 async def test_welcome_then_missed_then_live_also_when_live_comes_first(gateway):
     def attach(user_id, message, caller):
-        gateway.sockets.deliver(message.connection, [b'{"op":"event","seq":9}'])
+        gateway.sockets.deliver(message.connection, 9, b'{"op":"event","seq":9}')
         missed = (b'{"op":"event","seq":5}', b'{"op":"event","seq":7}')
         return Attached(seq=7, resumed=True, missed=missed, resync=False)
 
@@ -291,7 +291,7 @@ async def test_a_client_that_does_not_read_is_closed_and_holds_nobody_up():
         frame = b'{"op":"event","data":"%b"}' % (b"x" * 20_000)
         connection = gateway.sockets._connections[slow]
         for _ in range(2_000):
-            gateway.sockets.deliver(slow, [frame])
+            gateway.sockets.deliver(slow, 0, frame)
             if not connection.socket.open:
                 break
             await asyncio.sleep(0)

@@ -46,6 +46,8 @@ def test_kinds_keep_their_numbers():
         "PUSH": 6,
         "CREDIT": 7,
         "GOAWAY": 8,
+        "HELLO": 9,
+        "PING": 10,
     }
 
 
@@ -81,7 +83,7 @@ def test_too_long_a_payload_is_refused_as_soon_as_its_header_is_there():
         FrameReader(max_payload=5).feed(header)
 
 
-@pytest.mark.parametrize("kind", [0, 9, 255])
+@pytest.mark.parametrize("kind", [0, 11, 255])
 def test_an_unknown_kind_is_refused_as_soon_as_its_header_is_there(kind):
     header = bytearray(encode_frame(Frame(kind=FrameKind.TELL, payload=b"12"))[:HEADER_BYTES])
     header[8] = kind

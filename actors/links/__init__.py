@@ -1,0 +1,1 @@
+"""The link between gateways and nodes: one multiplexed stream of frames, its two ends, and its bounds."""
