@@ -32,9 +32,9 @@ class CassandraShape:
     heap_mb: int = 384
     #: How long a joining node listens for the ring before it takes part, in milliseconds.
     ring_delay_ms: int = 1000
-    #: "batch" syncs the log before a write is acknowledged, "periodic" every ten seconds: then a lost
-    #: machine loses them where all replicas are on it, a killed process loses nothing.
-    commitlog_sync: Literal["periodic", "batch"] = "periodic"
+    #: "batch" syncs the log before a write is acknowledged; "periodic" does so every ten seconds, and a
+    #: killed process loses what came since: acceptable only where replicas lie on other machines.
+    commitlog_sync: Literal["periodic", "batch"] = "batch"
 
 
 def addresses(nodes: Nodes) -> tuple[str, ...]:

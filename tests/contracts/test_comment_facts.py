@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from actors.rows import CommentLikeRow, CommentRemovalRow
+from sharding.ids import IdMint
+from tests.contracts.clock import ManualClock
 from tests.contracts.make import comment, stamped
 
 
@@ -70,3 +72,31 @@ async def test_a_thread_disappears_with_its_root(facts):
     assert await facts.comments.comment(1, 3) is None
     assert list(await facts.comments.page(1, 1, before=None, limit=9)) == []
     assert list(await facts.comments.page(1, 2, before=None, limit=9)) == []
+
+
+async def test_comments_of_every_age_are_one_list(facts, clock):
+    ages = [
+        IdMint(1, ManualClock(clock.unix_ms() - days * 86_400_000))
+        for days in (800, 500, 100, 9, 0)
+    ]
+    video_id, *comments = [mint.mint() for mint in ages]
+    await facts.writer.write(stamped(*(comment(each, video_id=video_id) for each in comments)))
+    newest = comments[::-1]
+    assert ids(await facts.comments.page(video_id, None, before=None, limit=9)) == newest
+    assert ids(await facts.comments.page(video_id, None, before=newest[0], limit=2)) == newest[1:3]
+    assert (await facts.videos.tally(video_id)).comments == len(comments)
+    for each in comments:
+        assert (await facts.comments.comment(video_id, each)).comment.comment_id == each
+
+
+async def test_a_page_is_full_however_many_were_removed(facts):
+    numbers = range(1, 40)
+    await facts.writer.write(
+        stamped(
+            *(comment(n, removed=n % 3 == 0) for n in numbers),
+            *(removal(n) for n in numbers if n % 3 == 1),
+        )
+    )
+    page = await facts.comments.page(1, None, before=None, limit=10)
+    assert ids(page) == [n for n in reversed(numbers) if n % 3 == 2][:10]
+    assert (await facts.videos.tally(1)).comments == 13

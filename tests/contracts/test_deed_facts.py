@@ -9,6 +9,8 @@ from actors.rows import (
     JournalRow,
     NotInterestedRow,
 )
+from sharding.ids import IdMint
+from tests.contracts.clock import ManualClock
 from tests.contracts.make import comment, like, notification, stamped
 
 
@@ -35,6 +37,48 @@ async def test_a_like_taken_back_and_given_again_is_a_like(facts):
     for timestamp, liked in enumerate([True, False, True], start=1):
         await facts.writer.write(stamped(like(1, 10, liked=liked), timestamp=timestamp))
     assert list(await facts.deeds.liked_among(1, [9, 10])) == [10]
+
+
+async def test_a_like_given_again_stands_once_at_its_newer_time(facts):
+    await facts.writer.write(stamped(like(1, 10, at_ms=5), like(1, 11, at_ms=6)))
+    await facts.writer.write(stamped(like(1, 10, liked=False, at_ms=7)))
+    assert ids(await facts.deeds.likes(1, before=None, limit=9), "video_id") == [11]
+    await facts.writer.write(stamped(like(1, 10, at_ms=8)))
+    page = await facts.deeds.likes(1, before=None, limit=9)
+    assert [(row.video_id, row.at_ms) for row in page] == [(10, 8), (11, 6)]
+
+
+async def test_a_list_is_whole_however_much_of_it_was_taken_back(facts):
+    rows = [like(1, n, at_ms=n, liked=n % 7 == 0) for n in range(1, 40)]
+    # Each of them was liked before, so there was an entry for it.
+    await facts.writer.write(stamped(*(like(1, n, at_ms=n) for n in range(1, 40))))
+    await facts.writer.write(stamped(*rows))
+    page = await facts.deeds.likes(1, before=None, limit=4)
+    assert ids(page, "video_id") == [35, 28, 21, 14]
+    assert ids(await facts.deeds.likes(1, before=(14, 14), limit=4), "video_id") == [7]
+
+
+async def test_deeds_of_all_years_are_one_list(facts, clock):
+    years = [
+        IdMint(1, ManualClock(clock.unix_ms() - n * 300 * 86_400_000)).mint() for n in (3, 2, 1)
+    ]
+    user_id = years[0] - 1
+    await facts.writer.write(
+        stamped(
+            *(like(user_id, video_id, at_ms=100 - n) for n, video_id in enumerate(years)),
+            *(JournalRow(user_id=user_id, entry_id=n, kind="like", video_id=n) for n in years),
+            *(NotInterestedRow(user_id=user_id, video_id=n) for n in years),
+            *(comment(n, video_id=years[0], user_id=user_id) for n in years),
+        )
+    )
+    newest = years[::-1]
+    assert ids(await facts.deeds.likes(user_id, before=None, limit=9), "video_id") == years
+    assert set(await facts.deeds.liked_among(user_id, years)) == set(years)
+    assert ids(await facts.deeds.activity(user_id, [], before=None, limit=9), "entry_id") == newest
+    two = await facts.deeds.activity(user_id, ["like"], before=newest[0], limit=9)
+    assert ids(two, "entry_id") == newest[1:]
+    assert list(await facts.deeds.not_interested(user_id, 9)) == newest
+    assert sorted(ids(await facts.deeds.comments_of(user_id, 9), "comment_id")) == years
 
 
 async def test_liked_among_tells_only_what_was_asked(facts):
@@ -99,6 +143,23 @@ async def test_grouping_moves_a_notification_up(facts):
     assert ids(await facts.deeds.notifications(1, before=None, limit=9), "seq") == [3, 2]
     assert await facts.deeds.notification(1, "like:1") == grouped
     assert await facts.deeds.notification(1, "like:2") is None
+
+
+async def test_a_group_that_grows_often_stands_once_and_hides_nothing(facts):
+    await facts.writer.write(
+        stamped(
+            notification(1, "follow:1", 1),
+            *(notification(1, "like:1", seq * 400) for seq in range(1, 30)),
+            notification(1, "comment:1", 9_000),
+        )
+    )
+    page = await facts.deeds.notifications(1, before=None, limit=9)
+    assert [(row.group, row.seq) for row in page] == [
+        ("like:1", 11_600),
+        ("comment:1", 9_000),
+        ("follow:1", 1),
+    ]
+    assert ids(await facts.deeds.notifications(1, before=9_000, limit=9), "group") == ["follow:1"]
 
 
 async def test_comments_of_a_user_are_those_that_anybody_sees(facts):

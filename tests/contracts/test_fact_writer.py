@@ -17,12 +17,19 @@ async def test_a_newer_row_replaces_an_older_one_whole(facts):
     assert record.video == video(1, caption="new")
 
 
-@pytest.mark.parametrize("timestamp", [4, 5])
-async def test_an_older_or_equal_timestamp_changes_nothing(facts, timestamp):
+@pytest.mark.parametrize("late", ["aaa", "zzz"])
+async def test_an_older_timestamp_changes_nothing(facts, late):
     await facts.writer.write(stamped(video(1, caption="there"), timestamp=5))
-    await facts.writer.write(stamped(video(1, caption="late"), timestamp=timestamp))
+    await facts.writer.write(stamped(video(1, caption=late, metadata="{}"), timestamp=4))
     (record,) = await facts.videos.videos([1])
-    assert record.video.caption == "there"
+    assert record.video == video(1, caption="there")
+
+
+async def test_a_row_written_again_changes_nothing(facts):
+    for _ in range(2):
+        await facts.writer.write(stamped(video(1, caption="there"), timestamp=5))
+        (record,) = await facts.videos.videos([1])
+        assert record.video == video(1, caption="there")
 
 
 async def test_rows_of_many_kinds_land_together(facts):

@@ -72,6 +72,36 @@ async def test_follows_go_from_the_newest_backwards_in_both_directions(facts, di
     assert [other(each) for each in rest] == [3, 2]
 
 
+@pytest.mark.parametrize("direction", ["following", "followers"])
+async def test_a_follow_given_again_stands_once_at_its_newer_time(facts, direction):
+    other = (1, 2) if direction == "following" else (2, 1)
+    await facts.writer.write(stamped(follow(*other, at_ms=1)))
+    await facts.writer.write(stamped(follow(*other, at_ms=2, following=False)))
+    assert list(await facts.people.follows(1, direction=direction, before=None, limit=9)) == []
+    await facts.writer.write(stamped(follow(*other, at_ms=3)))
+    page = await facts.people.follows(1, direction=direction, before=None, limit=9)
+    assert list(page) == [follow(*other, at_ms=3)]
+
+
+async def test_many_ties_are_found_whatever_their_number(facts):
+    others = range(2, 30)
+    await facts.writer.write(
+        stamped(
+            *(follow(1, n, at_ms=n) for n in others),
+            *(follow(n, 1, at_ms=n) for n in others),
+            *(block(1, n) for n in others),
+        )
+    )
+    newest = list(others)[::-1]
+    for direction, column in (("following", "followee_id"), ("followers", "follower_id")):
+        page = await facts.people.follows(1, direction=direction, before=None, limit=20)
+        assert [getattr(row, column) for row in page] == newest[:20]
+    assert sorted(await facts.people.following(1, 99)) == list(others)
+    assert sorted(await facts.people.follows_among([*others, 99], 1)) == list(others)
+    assert sorted((await facts.people.blocks(1))[0]) == list(others)
+    assert (await facts.people.tally(1)).followers == len(others)
+
+
 async def test_blocks_are_told_from_both_sides(facts):
     await facts.writer.write(
         stamped(block(1, 2), block(1, 3, blocked=False), block(4, 1), block(5, 6))

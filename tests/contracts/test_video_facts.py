@@ -61,6 +61,42 @@ async def test_lists_of_publications_hold_only_what_plays(facts):
     assert ids(await facts.videos.recent(1)) == [5]
 
 
+async def test_what_stopped_playing_is_in_no_list(facts):
+    await facts.writer.write(stamped(*playing(1), *playing(2), *playing(3), *playing(4)))
+    await facts.writer.write(
+        stamped(
+            media_row(2, status="blocked"), video(3, removed=True), media_row(4, published_ms=9)
+        )
+    )
+    assert [(each.published_ms, each.video_id) for each in await facts.videos.recent(9)] == [
+        (9, 4),
+        (1, 1),
+    ]
+    assert ids(await facts.videos.by_authors([1], before=None, limit=9)) == [4, 1]
+
+
+async def test_recent_goes_back_over_days_without_any(facts, clock):
+    day_ms = 86_400_000
+    published = {n: clock.unix_ms() - n * 90 * day_ms for n in (1, 2, 3)}
+    await facts.writer.write(
+        stamped(*(row for n, at in published.items() for row in playing(n, published_ms=at)))
+    )
+    assert ids(await facts.videos.recent(9)) == [1, 2, 3]
+    assert ids(await facts.videos.recent(9, before=(published[1], 1))) == [2, 3]
+
+
+async def test_long_lists_are_whole(facts):
+    numbers = range(1, 30)
+    await facts.writer.write(
+        stamped(*(row for n in numbers for row in playing(n, author_id=1 + n % 4)))
+    )
+    newest = list(numbers)[::-1]
+    assert ids(await facts.videos.by_authors([1, 2, 3, 4], before=None, limit=20)) == newest[:20]
+    assert ids(await facts.videos.recent(20)) == newest[:20]
+    assert sorted(ids(await facts.videos.videos([*numbers, 99]))) == list(numbers)
+    assert ids(await facts.videos.every_video(0, 20)) == list(numbers)[:20]
+
+
 async def test_unfinished_uploads_are_those_that_neither_play_nor_were_removed(facts):
     await facts.writer.write(
         stamped(

@@ -138,7 +138,7 @@ class Engines:
 
     @contextmanager
     def own_cassandra(
-        self, nodes: Nodes = 1, *, commitlog_sync: Literal["periodic", "batch"] = "periodic"
+        self, nodes: Nodes = 1, *, commitlog_sync: Literal["periodic", "batch"] = "batch"
     ) -> Iterator[RunningEngine]:
         """One or three nodes that a test may kill; at most one such cluster on a machine of small memory.
 

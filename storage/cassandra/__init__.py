@@ -1,0 +1,1 @@
+"""Cassandra: what people did, kept for good, in the fleet."""
