@@ -73,10 +73,11 @@ def allow_open_files(needed: int) -> int:
     return soft
 
 
-def open_listener(host: str, port: int, *, setting: str) -> socket.socket:
+def open_listener(host: str, port: int, *, setting: str, shared: bool = False) -> socket.socket:
     """A non-blocking socket that listens; `setting` names what a person has to change when it cannot.
 
-    Port 0 takes a free one; `getsockname()[1]` says which.
+    Port 0 takes a free one; `getsockname()[1]` says which. A `shared` port may be listened on by several
+    processes of this user, among which the kernel shares connections out (SO_REUSEPORT).
 
     Raises:
         PortTaken: somebody listens there.
@@ -92,6 +93,8 @@ def open_listener(host: str, port: int, *, setting: str) -> socket.socket:
     try:
         # A restart must not wait for the last minute's connections.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(LISTEN_BACKLOG)
         listener.setblocking(False)

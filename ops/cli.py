@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ops.cluster.command import cluster
+from ops.engines.command import engines
 from ops.errors import CannotGoOn
+from ops.migrate_command import migrate
 from ops.version import version
 
 if TYPE_CHECKING:
+    from ops.fleet.processes import Kind
     from ops.settings import Settings
 
 OK, WRONG, USAGE, CANNOT, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
@@ -59,6 +63,10 @@ def kinora() -> None:
     """An open backend for short-video apps."""
 
 
+kinora.add_command(engines)
+kinora.add_command(cluster)
+kinora.add_command(migrate)
+
 _DATA_DIR = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Instead of KINORA_DATA_DIR."
 )
@@ -74,6 +82,30 @@ def run(host: str | None, port: str | None, data_dir: Path | None) -> int:
     from ops.processes import run_embedded
 
     return _unwrapped(lambda: run_embedded(settings))
+
+
+_NAME = click.option("--name", required=True, help="Its name in the fleet, such as node-0.")
+
+
+@kinora.command()
+@_NAME
+def gateway(name: str) -> int:
+    """Be a gateway of a fleet; a supervisor starts it."""
+    return _process("gateway", name)
+
+
+@kinora.command()
+@_NAME
+def node(name: str) -> int:
+    """Be a node of a fleet; a supervisor starts it."""
+    return _process("node", name)
+
+
+@kinora.command()
+@_NAME
+def media(name: str) -> int:
+    """Be a media worker of a fleet; a supervisor starts it."""
+    return _process("media", name)
 
 
 @kinora.command()
@@ -162,6 +194,19 @@ def clip(file: Path, seconds: float, seed: int, force: bool) -> int:
     write_clip(file, seconds, seed=seed, force=force)
     click.echo(f"{file}: {seconds:g} s, {file.stat().st_size} bytes")
     return OK
+
+
+def _process(kind: "Kind", name: str) -> int:
+    """One process of a fleet; its exit codes are the table that supervisors go by."""
+    from ops.environ import SettingsError
+    from ops.fleet.processes import run_process
+    from ops.supervisor.exit_codes import ExitCode
+
+    try:
+        settings = _settings()
+    except SettingsError as error:
+        return _tell(str(error), ExitCode.CONFIGURATION)
+    return run_process(kind, name, settings)
 
 
 def _settings(**options: str | Path | None) -> "Settings":

@@ -15,7 +15,7 @@ import fcntl
 import os
 import secrets as dice
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,10 +108,25 @@ class DataDir:
         Raises:
             DataDirUnusable: it cannot be read or written, or is empty.
         """
+        return self._secret(name, lambda: dice.token_bytes(size))
+
+    def word(self, name: str, size: int = 20) -> str:
+        """As `secret`, for what has to be typed or sent as text: made of hexadecimal digits.
+
+        Raises:
+            DataDirUnusable: it cannot be read or written, is empty, or is no text.
+        """
+        value = self._secret(name, lambda: dice.token_hex(size).encode())
+        try:
+            return value.decode().strip()
+        except UnicodeDecodeError:
+            raise DataDirUnusable(self.secrets / name, OSError(0, "it is no text")) from None
+
+    def _secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         file = self.secrets / name
         try:
             if not file.exists():
-                _make_secret(file, dice.token_bytes(size))
+                _make_secret(file, make())
             file.chmod(0o600)
             with file.open("rb") as opened:
                 value = opened.read(MAX_SECRET_BYTES)
@@ -183,6 +198,21 @@ def open_data_dir(path: Path) -> Iterator[OpenDataDir]:
         yield opened
     finally:
         opened.close()
+
+
+def share_data_dir(path: Path) -> DataDir:
+    """The folder that the processes of a fleet on one machine share: secrets and scratch; nobody holds it.
+
+    Raises:
+        DataDirUnusable: it cannot be made.
+    """
+    folder = DataDir(path.expanduser().absolute())
+    try:
+        for each in (folder.path, folder.secrets, folder.scratch):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataDirUnusable(folder.path, error) from error
+    return folder
 
 
 def _take_lock(folder: DataDir) -> int:

@@ -184,9 +184,10 @@ def parse(text: str, kind: Any, *, positive: bool = False) -> object:
     if kind == tuple[str, ...]:
         return tuple(part for each in text.split(",") if (part := each.strip()))
     if get_origin(kind) is Literal:
-        if text not in get_args(kind):
-            raise ValueError(text)
-        return text
+        for each in get_args(kind):
+            if str(each) == text:
+                return cast(object, each)
+        raise ValueError(text)
     if kind is bool:
         if text.lower() not in _TRUE | _FALSE:
             raise ValueError(text)
@@ -213,7 +214,7 @@ def form_of(kind: Any, *, positive: bool = False) -> str:
     if kind == tuple[str, ...]:
         return "values separated by commas"
     if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
+        return f"one of {', '.join(map(str, get_args(kind)))}"
     if kind in (int, float):
         word = "a whole number" if kind is int else "a number"
         low, high = _range(meta)

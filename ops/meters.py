@@ -67,6 +67,9 @@ def watch_runtime(metrics: Metrics, read: Callable[[], RuntimeStatistics]) -> No
             ("kinora_commits_total", now.commits),
             ("kinora_commit_ops_total", now.operations),
             ("kinora_event_gaps_total", now.gaps),
+            ("kinora_shards_unsure", now.shards_unsure),
+            ("kinora_shards_dirty", now.shards_dirty),
+            ("kinora_commits_replayed_total", now.replayed),
         )
 
     metrics.collect(samples)

@@ -64,6 +64,10 @@ MetricName = Literal[
     "kinora_database_reads_total",
     "kinora_database_write_seconds_total",
     "kinora_tasks_failed_total",
+    "kinora_shards_unsure",
+    "kinora_shards_dirty",
+    "kinora_commits_replayed_total",
+    "kinora_adapter",
     "kinora_log_lines_waiting",
     "kinora_log_lines_dropped_total",
     "kinora_watch_failures_total",
@@ -115,6 +119,18 @@ METRICS: Mapping[MetricName, MetricSpec] = {
     "kinora_commit_ops_total": MetricSpec("counter", "Operations that those commits carried."),
     "kinora_event_gaps_total": MetricSpec(
         "counter", "Events whose predecessor was never seen; their targets are recounted."
+    ),
+    "kinora_shards_unsure": MetricSpec(
+        "gauge", "Owned shards that answer nobody: the lease is over and the store is silent."
+    ),
+    "kinora_shards_dirty": MetricSpec("gauge", "Owned shards whose counts are to be taken anew."),
+    "kinora_commits_replayed_total": MetricSpec(
+        "counter", "Commits offered again to a store that had lost them."
+    ),
+    "kinora_adapter": MetricSpec(
+        "gauge",
+        "One number of the statistics of an adapter or a link, by its field.",
+        ("adapter", "number"),
     ),
     "kinora_cache_entries": MetricSpec("gauge", "Entries of a cache.", ("cache",)),
     "kinora_cache_capacity": MetricSpec("gauge", "Entries that a cache holds at most.", ("cache",)),

@@ -11,13 +11,20 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from actors.links.settings import CallerSettings, DoorSettings
 from actors.settings import FeedSettings, RuntimeSettings, UserLimits
 from gateway.settings import GatewaySettings
 from media.worker import WorkerSettings
-from ops.environ import FILE_SUFFIX, Setting, is_injected, read, settings_of
+from ops.edge.settings import EdgeSettings
+from ops.environ import FILE_SUFFIX, Secret, Setting, is_injected, read, settings_of
+from ops.fleet.settings import FleetSettings
+from storage.cassandra.settings import CassandraSettings
 from storage.embedded.bus import BusSettings
 from storage.embedded.jobs import JobSettings
 from storage.embedded.thread_runner import ThreadSettings
+from storage.minio.settings import MinioSettings
+from storage.nats.settings import NatsSettings
+from storage.redis.settings import RedisSettings
 
 #: 0 lets the system choose a free one.
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -28,6 +35,9 @@ Url = Annotated[
         description="an address such as https://kinora.example, without a path",
     ),
 ]
+
+#: Where nobody asks for one.
+NO_SECRET = Secret("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,16 @@ class Settings:
     log_backlog_lines: int = 10_000
     #: Open files (and sockets) that the process must be allowed; the limit is raised where it may be.
     min_open_files: int = 1_024
+    #: Password of Redis' access list.
+    redis_password: Secret = NO_SECRET
+    #: Password of the user of NATS.
+    nats_password: Secret = NO_SECRET
+    #: Who Kinora is to the object store.
+    minio_access_key: str = "kinora"
+    #: The other half of that.
+    minio_secret_key: Secret = NO_SECRET
+    #: How clients reach the edge; what signed media addresses of a fleet begin with.
+    edge_url: Url = "http://127.0.0.1:8080"
     #: How much a node holds.
     actors: RuntimeSettings = field(default_factory=RuntimeSettings)
     #: What feeds are cut from.
@@ -70,6 +90,22 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     #: The bus of the embedded product.
     bus: BusSettings = field(default_factory=BusSettings)
+    #: The processes of a fleet.
+    fleet: FleetSettings = field(default_factory=FleetSettings)
+    #: The node's end of the link from gateways.
+    door: DoorSettings = field(default_factory=DoorSettings)
+    #: The gateway's end of the link to nodes.
+    caller: CallerSettings = field(default_factory=CallerSettings)
+    #: Shard state of a fleet.
+    redis: RedisSettings = field(default_factory=RedisSettings)
+    #: Facts of a fleet.
+    cassandra: CassandraSettings = field(default_factory=CassandraSettings)
+    #: Events, jobs and the shard table of a fleet.
+    nats: NatsSettings = field(default_factory=NatsSettings)
+    #: Blobs of a fleet.
+    minio: MinioSettings = field(default_factory=MinioSettings)
+    #: The cache in front of the object store.
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -83,6 +119,11 @@ class Settings:
     def url_at(self, port: int) -> str:
         """Where clients reach a product that listens on `port`, without a slash at the end."""
         return self.public_url or f"http://{address_of(self.host, port)}"
+
+    @property
+    def media_url(self) -> str:
+        """Where the edge of a fleet serves media, without a slash at the end."""
+        return f"{self.edge_url}{self.edge.base_path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

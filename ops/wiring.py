@@ -147,7 +147,7 @@ async def open_node(
         cursors=Cursors(data.secret("cursors.key")),
         alarm=alarm,
     )
-    await node.start(proven_dead=fences[0].owner)
+    await node.start(proven_dead=(fences[0].owner,))
     try:
         yield node
     finally:

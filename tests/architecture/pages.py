@@ -49,6 +49,14 @@ _SECTIONS = {
     "DATABASE": "The database of the embedded product",
     "JOBS": "The queue of encodings of the embedded product",
     "BUS": "The bus of the embedded product",
+    "FLEET": "The processes of a fleet",
+    "DOOR": "The link between gateways and nodes: the node's end",
+    "CALLER": "The link between gateways and nodes: the gateway's end",
+    "REDIS": "Redis Cluster: shard state of a fleet",
+    "CASSANDRA": "Cassandra: facts of a fleet",
+    "NATS": "NATS: events, jobs and the shard table of a fleet",
+    "MINIO": "The object store of a fleet",
+    "EDGE": "The cache in front of the object store",
 }
 
 

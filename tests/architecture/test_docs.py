@@ -101,7 +101,7 @@ def test_what_a_page_tells_to_type_can_be_typed(page: Path):
         *spans(page),
         *(line for _, block in _FENCE.findall(text) for line in block.split("\n")),
     ]
-    targets = {word for line in typed for word in re.findall(r"^(?:\$ )?make ([a-z]+)", line)}
+    targets = {word for line in typed for word in re.findall(r"^(?:\$ )?make ([a-z-]+)", line)}
     verbs = {word for line in typed for word in re.findall(r"(?:^|[ /(])kinora ([a-z]+)\b", line)}
     assert targets <= make_targets()
     assert verbs <= set(kinora.commands)
@@ -200,7 +200,13 @@ def everything() -> frozenset[str]:
     names = frozenset[str]().union(*(defined(path) for path in python_files(*FOLDERS)))
     settings = {setting.name for setting in settings_of(Settings)}
     contract = set(re.findall(r"[a-z]+[._][\w.]*\w", (DOCS / "api.md").read_text()))
-    return names | settings | contract | set(METRICS)
+    # Tables of the fleet are made by migrations.
+    tables = {
+        table
+        for file in (ROOT / "storage").rglob("*.cql")
+        for table in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", file.read_text())
+    }
+    return names | settings | contract | tables | set(METRICS)
 
 
 @cache
@@ -234,7 +240,7 @@ def bound(node: ast.AST) -> Iterator[str]:
 
 def make_targets() -> set[str]:
     """What can be typed after `make`."""
-    return set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def headings(text: str) -> list[str]:

@@ -3,11 +3,13 @@
 import asyncio
 import io
 
+import msgspec
 import pytest
 
 from actors.caches import CacheStatistics
 from actors.runtime import RuntimeStatistics
 from ops.bounds import open_listener
+from ops.fleet.meters import numbers, watch_adapter
 from ops.logs import LinePipe
 from ops.meters import (
     GatewayMeters,
@@ -22,6 +24,7 @@ from ops.metrics import METRICS, Metrics, every_name, open_metrics_page
 from storage.embedded.bus import BusStatistics
 from storage.embedded.jobs import JobStatistics
 from storage.embedded.runners import DatabaseStatistics
+from storage.redis.statistics import RedisStatistics
 
 
 @pytest.fixture
@@ -46,6 +49,7 @@ def test_the_gateway_is_counted(metrics):
     meters.request("GET /feed", 200, 0.3)
     meters.sockets(5)
     meters.socket_closed(4408)
+    watch_adapter(metrics, "redis", lambda: snapshot(RedisStatistics))
     text = page(metrics)
     assert 'kinora_http_requests_total{route="GET /feed",status="200"} 2.0' in text
     assert 'kinora_http_request_seconds_bucket{le="0.005",route="GET /feed"} 1.0' in text
@@ -73,7 +77,7 @@ def test_what_is_watched_is_read_when_the_page_is(metrics):
     assert 'kinora_build_info{version="1.2"} 1.0' in text
 
 
-def test_every_bounded_part_of_the_embedded_product_is_on_the_page(metrics):
+def test_every_bounded_part_of_the_product_is_on_the_page(metrics):
     watch_runtime(metrics, lambda: snapshot(RuntimeStatistics))
     watch_cache(metrics, "cards", lambda: snapshot(CacheStatistics))
     watch_bus(metrics, lambda: snapshot(BusStatistics))
@@ -86,9 +90,27 @@ def test_every_bounded_part_of_the_embedded_product_is_on_the_page(metrics):
     meters = GatewayMeters(metrics)
     meters.request("GET /feed", 200, 0.004)
     meters.socket_closed(4408)
+    watch_adapter(metrics, "redis", lambda: snapshot(RedisStatistics))
     text = page(metrics)
     assert [name for name in METRICS if name not in text] == []
     assert "kinora_watch_failures_total 0.0" in text
+    for number in RedisStatistics.__struct_fields__:
+        assert f'kinora_adapter{{adapter="redis",number="{number}"}} 1.0' in text
+
+
+def test_numbers_within_numbers_are_shown_by_their_path():
+    class Inner(msgspec.Struct, frozen=True, kw_only=True):
+        node: str
+        waiting: int
+
+    class Outer(msgspec.Struct, frozen=True, kw_only=True):
+        links: tuple[Inner, ...]
+        up: bool
+        inner: Inner
+
+    inner = Inner(node="node-0", waiting=3)
+    found = dict(numbers(Outer(links=(inner,), up=True, inner=inner)))
+    assert found == {"links.node-0.waiting": 3, "up": True, "inner.waiting": 3}
 
 
 def snapshot(kind):
