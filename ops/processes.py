@@ -21,6 +21,7 @@ import uvloop
 from actors.ports.clock import SystemClock
 from gateway.app import create_app
 from gateway.server import GatewayServer, open_server
+from ops.alarm import alarm_of
 from ops.bounds import allow_open_files, open_listener
 from ops.data_dir import OpenDataDir, open_data_dir
 from ops.greeting import greeting
@@ -30,7 +31,7 @@ from ops.metrics import Metrics, open_metrics_page
 from ops.ports_file import Ports
 from ops.settings import Settings, address_of
 from ops.version import version
-from ops.wiring import Embedded, alarm_of, open_embedded
+from ops.wiring import Embedded, open_embedded
 
 _LOG = structlog.get_logger("kinora")
 

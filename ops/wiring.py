@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-import structlog
-
 from actors.cursors import Cursors
 from actors.media_links import MediaLinks
 from actors.node import Node, NodePorts, NodeSettings
@@ -23,6 +21,7 @@ from gateway.sockets import SocketRegistry
 from media.avatar import AvatarEncoder
 from media.encoder import SubprocessRunner
 from media.worker import MediaWorker
+from ops.alarm import alarm_of
 from ops.data_dir import DataDir
 from ops.meters import (
     GatewayMeters,
@@ -51,8 +50,6 @@ from storage.embedded.upload_policy import HmacUploadPolicies
 
 #: Seconds between two counts of the jobs for the metrics page.
 _JOBS_LOOK_S = 5.0
-
-_LOG = structlog.get_logger("kinora")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,13 +271,3 @@ async def open_for_repair(settings: Settings, data: DataDir) -> AsyncIterator[No
             )
         )
         yield node
-
-
-def alarm_of(metrics: Metrics) -> Alarm:
-    """Counts and logs what fails in the background."""
-
-    def alarm(name: str, error: BaseException) -> None:
-        metrics.count("kinora_tasks_failed_total")
-        _LOG.error("failed", what=name, exc_info=error)
-
-    return alarm

@@ -14,7 +14,7 @@ from gateway.keys import open_signing_keys
 from gateway.sockets import SocketRegistry
 from media.avatar import AvatarEncoder
 from media.encoder import SubprocessRunner
-from ops.fleet.meters import watch_adapter, watch_fleet
+from ops.fleet.meters import watch_adapter
 from ops.fleet.scaffold import Scaffold, tls_of
 from ops.meters import GatewayMeters
 from sharding.ids import IdMint
@@ -87,7 +87,7 @@ async def open_fleet_gateway(base: Scaffold) -> AsyncIterator[GatewayDeps]:
         watch_adapter(base.metrics, "cassandra", cassandra.statistics)
         watch_adapter(base.metrics, "nats", nats.statistics)
         watch_adapter(base.metrics, "minio", minio.statistics)
-        watch_fleet(base.metrics, fleet.statistics)
+        watch_adapter(base.metrics, "fleet", fleet.statistics)
 
         async def nodes_answer() -> bool:
             # With some of them away their users wait; with all of them away nobody is served here.

@@ -6,27 +6,12 @@ from typing import Any
 
 import msgspec
 
-from actors.links.door import DoorStatistics
-from gateway.fleet import FleetStatistics
 from ops.metrics import Metrics, Sample
 
 
 def watch_adapter(metrics: Metrics, adapter: str, read: Callable[[], Any]) -> None:
-    """Show every number of an adapter's statistics as `kinora_adapter{adapter, number}`."""
-    _watch(metrics, adapter, read)
+    """Show every number of an adapter's or a link's statistics as `kinora_adapter{adapter, number}`."""
 
-
-def watch_door(metrics: Metrics, read: Callable[[], DoorStatistics]) -> None:
-    """Show a node's end of the link."""
-    _watch(metrics, "door", read)
-
-
-def watch_fleet(metrics: Metrics, read: Callable[[], FleetStatistics]) -> None:
-    """Show a gateway's end of the link."""
-    _watch(metrics, "fleet", read)
-
-
-def _watch(metrics: Metrics, adapter: str, read: Callable[[], Any]) -> None:
     def samples() -> tuple[Sample, ...]:
         return tuple(
             ("kinora_adapter", value, {"adapter": adapter, "number": name})

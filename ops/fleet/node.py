@@ -24,7 +24,7 @@ from actors.ports.jobs import StoredBlob
 from actors.ports.table import Member, Sighting
 from ops.edge.purge import CachePurger
 from ops.edge.warm import Warmer
-from ops.fleet.meters import watch_adapter, watch_door
+from ops.fleet.meters import watch_adapter
 from ops.fleet.scaffold import Scaffold, tls_of
 from ops.fleet.settings import BadFleet
 from ops.meters import watch_cache, watch_runtime
@@ -174,7 +174,7 @@ async def open_fleet_node(base: Scaffold) -> AsyncIterator[FleetNode]:
         watch_adapter(base.metrics, "cassandra", cassandra.statistics)
         watch_adapter(base.metrics, "nats", nats.statistics)
         watch_adapter(base.metrics, "minio", minio.statistics)
-        watch_door(base.metrics, door.statistics)
+        watch_adapter(base.metrics, "door", door.statistics)
         await _started(base, node, wanted)
         stack.push_async_callback(node.stop)
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from actors.ports.clock import SystemClock
 from actors.tasks import TaskSet
+from ops.alarm import alarm_of
 from ops.data_dir import share_data_dir
 from ops.metrics import Metrics
 from ops.settings import Settings
 from ops.version import version
-from ops.wiring import alarm_of
 from sharding.errors import StorageUnavailable
 from storage.cassandra.schema import Phase, migrate
 from storage.minio.opening import open_minio

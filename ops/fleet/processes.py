@@ -23,15 +23,11 @@ import uvloop
 
 from actors.ports.clock import SystemClock
 from actors.tasks import TaskSet
-from gateway.app import create_app
-from gateway.server import open_server
+from ops.alarm import alarm_of
 from ops.bounds import AddressUnusable, PortTaken, allow_open_files, open_listener
 from ops.data_dir import DataDir, share_data_dir
 from ops.environ import SettingsError
 from ops.errors import CannotGoOn
-from ops.fleet.gateway import open_fleet_gateway
-from ops.fleet.media import open_fleet_media
-from ops.fleet.node import open_fleet_node
 from ops.fleet.scaffold import EngineUnreachable, Scaffold
 from ops.logs import open_logs
 from ops.meters import watch_logs
@@ -40,7 +36,6 @@ from ops.settings import Settings, address_of
 from ops.supervisor.exit_codes import ExitCode
 from ops.supervisor.run_folder import Ready, RunFolder
 from ops.version import version
-from ops.wiring import alarm_of
 from storage.errors import WrongDatabase
 
 Kind = Literal["gateway", "node", "media"]
@@ -156,8 +151,15 @@ async def _serve(
     return codes[0]
 
 
+# Each kind loads only what it needs: how long a node takes to come back is how long its users wait.
+
+
 @asynccontextmanager
 async def _gateway(base: Scaffold) -> AsyncIterator[str]:
+    from gateway.app import create_app
+    from gateway.server import open_server
+    from ops.fleet.gateway import open_fleet_gateway
+
     settings = base.settings
     async with AsyncExitStack() as stack:
         deps = await stack.enter_async_context(open_fleet_gateway(base))
@@ -171,12 +173,16 @@ async def _gateway(base: Scaffold) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _node(base: Scaffold) -> AsyncIterator[str]:
+    from ops.fleet.node import open_fleet_node
+
     async with open_fleet_node(base) as opened:
         yield opened.address
 
 
 @asynccontextmanager
 async def _media(base: Scaffold) -> AsyncIterator[str]:
+    from ops.fleet.media import open_fleet_media
+
     async with open_fleet_media(base):
         yield ""
 

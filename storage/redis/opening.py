@@ -5,10 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from actors.ports.clock import Clock
 from actors.tasks import TaskSet
-from storage.redis.aioredis_port import open_aioredis
 from storage.redis.limits import RedisLimits
 from storage.redis.port import RedisPort
-from storage.redis.redispy_port import open_redispy
 from storage.redis.router import Router
 from storage.redis.scripts import Scripts, read_scripts
 from storage.redis.settings import RedisSettings
@@ -74,6 +72,11 @@ async def open_redis(
 def _port(
     settings: RedisSettings, password: str | None, tasks: TaskSet
 ) -> AbstractAsyncContextManager[RedisPort]:
+    # Only the one that is asked for is loaded: each takes a process a tenth of a second to start.
     if settings.client == "redis-py":
+        from storage.redis.redispy_port import open_redispy
+
         return open_redispy(settings, password, tasks)
+    from storage.redis.aioredis_port import open_aioredis
+
     return open_aioredis(settings, password)
