@@ -10,7 +10,7 @@ PYTHON ?= $(firstword $(foreach name,$(PYTHONS),$(if \
 BIN = .venv/bin
 
 .DEFAULT_GOAL = help
-.PHONY: help run test check bench engines cluster image-test lock clean static ready-to-run ready-to-test has-python
+.PHONY: help run test check bench soak engines cluster image-test lock clean static ready-to-run ready-to-test has-python
 .NOTPARALLEL:
 
 help: ## Show this help.
@@ -28,6 +28,9 @@ check: ready-to-test static ## Check style, types, layers, and that docs and API
 
 bench: ready-to-test ## Measure, each figure beside its baseline of the same run.
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: ready-to-test engines ## Harm a fleet at random with a crowd on it; ARGS="--minutes 30 --seed 7 --only redis".
+	@exec $(BIN)/python -m tests.system.fleet.soak $(ARGS)
 
 engines: ready-to-run ## Have Redis, NATS, MinIO, Cassandra and nginx in a cache folder of yours, once.
 	@$(BIN)/kinora engines install

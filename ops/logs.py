@@ -153,6 +153,8 @@ def open_logs(
     # These tell at "info" what every request does; our own access line is the gateway's business.
     for chatty in ("asyncio", "sanic.access", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
+    # Cassandra warns at each sum over a handful of partitions, which is what we mean; several a second.
+    logging.getLogger("cassandra.protocol").setLevel(max(number, logging.ERROR))
     try:
         yield pipe
     finally:

@@ -61,8 +61,8 @@ class CallerSettings:
     parked_bytes_per_shard: int = 2 * 1024 * 1024
     #: Bytes of asks that wait in this gateway.
     parked_bytes: int = 64 * 1024 * 1024
-    #: How long one ask waits in all for a node to be there, in seconds.
-    park_s: float = 2.0
+    #: How long one ask waits in all for a node to be there, in seconds. A node that was killed is back within.
+    park_s: float = 4.0
     #: How often one ask goes on after it was told to go elsewhere or lost its connection.
     max_hops: int = 16
     #: First wait before a node that sent an ask nowhere is asked again, in seconds; doubles with each.

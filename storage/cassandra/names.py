@@ -70,7 +70,7 @@ class CassandraNames:
                 done = await self._decided(_TAKE, ttl_s, user_id, until_ms, username, *held)
             return True if done else None
 
-        return await self._settle(username, step)
+        return await self._settle(username, step, begins=True)
 
     async def confirm(self, username: str, user_id: int) -> None:
         """Make a claim final, also one that ran out while nobody else took the name. Idempotent.
@@ -96,7 +96,12 @@ class CassandraNames:
 
     async def lookup(self, username: str) -> int | None:
         """Whose name it is; None for a free or merely claimed one."""
-        held = await self._cassandra.first(_LOOKUP, username)
+        try:
+            held = await self._cassandra.first(_LOOKUP, username)
+        except StorageUnavailable as error:
+            # Whoever looks somebody up has done nothing yet.
+            error.executed = False
+            raise
         return held[0] if held is not None and held[1] == FINAL else None
 
     async def release(self, username: str, user_id: int) -> None:
@@ -110,12 +115,24 @@ class CassandraNames:
         await self._settle(username, step)
 
     async def _settle(
-        self, username: str, step: Callable[[Held | None], Awaitable[bool | None]]
+        self,
+        username: str,
+        step: Callable[[Held | None], Awaitable[bool | None]],
+        *,
+        begins: bool = False,
     ) -> bool:
-        """Repeat `step` on what is there now, until it comes to something."""
+        """Repeat `step` on what is there now, until it comes to something.
+
+        `begins` is for the first step of a registration: where not even a look succeeds, nothing was done.
+        """
         lost: StorageUnavailable | None = None
         for _ in range(MAX_ATTEMPTS):
-            found = await self._cassandra.first(_SETTLED, username)
+            try:
+                found = await self._cassandra.first(_SETTLED, username)
+            except StorageUnavailable as error:
+                if begins and lost is None:
+                    error.executed = False
+                raise
             try:
                 outcome = await step((found[0], found[1]) if found else None)
             except StorageUnavailable as error:

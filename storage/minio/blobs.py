@@ -55,7 +55,12 @@ class MinioBlobs:
     async def stat(self, name: str) -> StoredBlob | None:
         """What is stored under `name`; its time is the store's, to the second."""
         bucket = self._layout.bucket_of(checked_name(name))
-        found = await self._calls.run(lambda: self._objects.stat(bucket, name))
+        try:
+            found = await self._calls.run(lambda: self._objects.stat(bucket, name))
+        except StorageUnavailable as error:
+            # Looking does nothing, and comes before everything that does.
+            error.executed = False
+            raise
         return None if found is None else found.blob
 
     async def discard(self, prefix: str) -> int:

@@ -38,7 +38,12 @@ class _Link:
     def send(self, command: Command) -> "Future[Any]":
         if self._connection.closed:
             raise LinkLost("the link was closed", sent=False)
-        answer: Future[Any] = self._connection.execute(*command)
+        try:
+            answer: Future[Any] = self._connection.execute(*command)
+        except (RedisError, OSError, RuntimeError) as error:
+            # uvloop's word for a transport that was reset, before the library's reader has heard of it.
+            self._connection.close()
+            raise LinkLost(error, sent=False) from error
         return answer
 
     def close(self) -> None:

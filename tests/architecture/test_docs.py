@@ -28,7 +28,10 @@ DOCS = ROOT / "ops" / "docs"
 #: Every page that somebody reads.
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 #: Pages that name functions, each of which must be found where the page says.
-WALKS = [DOCS / "architecture.md", DOCS / "promises.md", *sorted(DOCS.glob("decisions/*.md"))]
+WALKS = [
+    *(DOCS / name for name in ("architecture.md", "promises.md", "stability.md")),
+    *sorted(DOCS.glob("decisions/*.md")),
+]
 
 #: What a set-up, a running product and a backup leave in a checkout, by the first step of the path.
 LEFT_BEHIND = {".venv", "backup", "blobs", "data", "ports.json", "scratch", "secrets"}
@@ -183,6 +186,8 @@ def strays(page: Path) -> Iterator[str]:
                 continue
             file = placed.get(span)
             known = defined(ROOT / file) if file else everything()
+            if span.startswith("test_"):
+                known = every_test()
             if span.removesuffix("()") not in known:
                 yield f"`{span}` is not in {file or 'any file'}"
 
@@ -207,6 +212,12 @@ def everything() -> frozenset[str]:
         for table in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", file.read_text())
     }
     return names | settings | contract | tables | set(METRICS)
+
+
+@cache
+def every_test() -> frozenset[str]:
+    """Every test."""
+    return frozenset[str]().union(*(defined(path) for path in python_files("tests")))
 
 
 @cache

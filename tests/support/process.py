@@ -155,7 +155,9 @@ class Process:
                 cursors=Cursors(bytes(32)),
                 alarm=self._alarm,
             )
-            await self.node.start(proven_dead=(self._proven_dead,) if self._proven_dead else (), shards=world.shards)
+            await self.node.start(
+                proven_dead=(self._proven_dead,) if self._proven_dead else (), shards=world.shards
+            )
         except KinoraError as error:
             world.note(f"{self.name} could not start: {error!r}")
             world.crash(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sharding.errors import Internal, StorageUnavailable
+from storage.redis.aioredis_port import _Link
 from storage.redis.faults import Crowded, ErrorReply, LinkLost
 
 
@@ -41,3 +42,28 @@ def test_a_command_that_redis_finds_wrong_is_a_bug_of_ours(code):
 )
 def test_a_redirection_names_its_node_where_it_has_a_name(code, text, address):
     assert ErrorReply(code, text).address == address
+
+
+class _Reset:
+    """A connection of the driver whose transport was reset before its reader heard of it."""
+
+    closed = False
+
+    def execute(self, *command: bytes) -> None:
+        raise RuntimeError(
+            "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_transport_that_was_reset_before_anybody_noticed_is_a_lost_link_with_nothing_sent():
+    connection = _Reset()
+    link = _Link(connection)
+
+    with pytest.raises(LinkLost) as caught:
+        link.send((b"PING",))
+
+    assert not caught.value.unknown
+    assert link.closed
