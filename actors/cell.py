@@ -149,7 +149,7 @@ class Cell:
         if actor is None:
             raise Unavailable("The user is being moved.", executed=False)
         self.used = True
-        turn = Turn(self.entity, self._clock.unix_ms(), answers)
+        turn = Turn(self.entity, self._clock.unix_ms(), answers, epoch=self.shard.epoch)
         try:
             reply = actor.ask(message, turn, session)
         except (Need, KinoraError):
@@ -254,7 +254,7 @@ class Cell:
         if actor is None:
             letter.refuse(Unavailable("The user is being moved.", executed=False))
             return None
-        turn = Turn(self.entity, self._clock.unix_ms(), answers)
+        turn = Turn(self.entity, self._clock.unix_ms(), answers, epoch=self.shard.epoch)
         kept: KeptAnswer | None = None
         try:
             if caller.keyed:

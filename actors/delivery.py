@@ -124,7 +124,7 @@ class Delivery:
         counted = await tally(entity)
         if cell.actor is not actor or actor.heard != heard or not cell.settled:
             return None
-        turn = Turn(entity, self._clock.unix_ms(), {})
+        turn = Turn(entity, self._clock.unix_ms(), {}, epoch=cell.shard.epoch)
         off = actor.count(counted, turn)
         if turn.changed:
             cell.gate = cell.shard.submit(turn)
@@ -142,7 +142,9 @@ class Delivery:
     def _hear(
         self, cells: Sequence[Cell], event: AnyEvent, answers: dict[Hashable, object]
     ) -> Turn:
-        turn = Turn(0, self._clock.unix_ms(), answers)
+        # All of them live in one shard.
+        epoch = cells[0].shard.epoch if cells else 0
+        turn = Turn(0, self._clock.unix_ms(), answers, epoch=epoch)
         try:
             for cell in cells:
                 turn.entity = cell.entity

@@ -50,6 +50,10 @@ class EncodingStarted(Event, frozen=True, kw_only=True):
     generation: int
 
 
+class EncodingOverdue(Event, frozen=True, kw_only=True):
+    """To the video: its file has waited for long; the queue may have lost the job."""
+
+
 class VideoTurned(Event, frozen=True, kw_only=True):
     """To the author: their video has another status."""
 
@@ -178,6 +182,7 @@ AnyEvent = (
     | UploadRemoved
     | EncodingEnded
     | EncodingStarted
+    | EncodingOverdue
     | EncodingProgressed
     | VideoTurned
     | VideoLiked
@@ -280,6 +285,7 @@ FOR_VIDEOS = (
     UploadRemoved,
     EncodingEnded,
     EncodingStarted,
+    EncodingOverdue,
     VideoLiked,
     VideoCommented,
     CommentRemoved,

@@ -17,7 +17,12 @@ from actors.actor import Kind
 from actors.batch import Backlog
 from actors.collaborators import Collaborators
 from actors.cursors import Cursors
-from actors.events import EncodingEnded, EncodingProgressed, EncodingStarted
+from actors.events import (
+    EncodingEnded,
+    EncodingOverdue,
+    EncodingProgressed,
+    EncodingStarted,
+)
 from actors.library import Library
 from actors.media import MediaLimits
 from actors.media_links import MediaLinks
@@ -170,7 +175,9 @@ class Node:
             self._ports.uploads.take_by(self._stored)
         runtime = self._settings.runtime
         self._every("tick", runtime.tick_s, self._tick)
-        self._every("lease", runtime.lease_ms / 1000 / _RENEWALS, self._keep)
+        self._every("lease", runtime.lease_ms / 1000 / _RENEWALS, self.runtime.keep)
+        # Apart: a bid may have to wait for a machine of the store that is silent, a renewal must not.
+        self._every("bid", runtime.lease_ms / 1000 / _RENEWALS, self._bid)
         self._every("sweep", runtime.sweep_s, self.sweep)
 
     async def stop(self) -> None:
@@ -194,8 +201,8 @@ class Node:
     async def _tick(self) -> None:
         self.runtime.tick()
 
-    async def _keep(self) -> None:
-        await self.runtime.keep()
+    async def _bid(self) -> None:
+        """Bid for what is wanted and not owned."""
         lost = [shard for shard in self._wanted if shard not in self.runtime.owned]
         if lost:
             await self.runtime.acquire(lost, proven_dead=self._proven_dead)
@@ -253,9 +260,15 @@ class Node:
         before = self._clock.unix_ms() - _FORGOTTEN_MS
         blobs = await self._ports.blobs.list("quarantine/", older_than_ms=before, limit=_SWEEP)
         stored = {parse_id(blob.name.split("/")[1]) or 0: blob for blob in blobs}
+        overdue = self._clock.unix_ms() - self._settings.runtime.encoding_overdue_ms
         for record in await self._ports.videos.videos([each for each in stored if each]):
-            if _waits(record) and self._owns(record.video.author_id):
-                await self._complete(record, stored[record.video.video_id])
+            blob = stored[record.video.video_id]
+            if _waits(record):
+                if self._owns(record.video.author_id):
+                    await self._complete(record, blob)
+            elif blob.stored_ms < overdue and self._owns(record.video.video_id):
+                # The file goes when the encoding is over.
+                await self.runtime.tell(record.video.video_id, EncodingOverdue())
 
     async def _complete(self, record: VideoRecord, blob: StoredBlob) -> None:
         notice = NoticeStored(video_id=record.video.video_id, stored_bytes=blob.size_bytes)

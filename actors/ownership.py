@@ -9,9 +9,8 @@ answered since, somebody else may own the shard: it is *unsure* and answers nobo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TypeVar
 
 import msgspec
 
@@ -25,10 +24,8 @@ from sharding.fence import Bid, next_epoch
 
 #: Neighbouring shards in one call of the store: in Redis Cluster a sixty-fourth of all slots.
 NEIGHBOURS = 16
-#: Such calls at a time.
-_CALLS = 16
-
-T = TypeVar("T")
+#: Part of a lease for which a round of renewals waits for those that are slow.
+_PATIENCE = 12
 
 
 class Ownership:
@@ -54,8 +51,8 @@ class Ownership:
         self._settings = collaborators.settings
         self._on_forgotten = on_forgotten
         self._alarm = alarm
-        #: Until when each lease holds, on the monotonic clock.
-        self._leases: dict[int, float] = {}
+        #: Groups of neighbours whose renewal has not been answered yet.
+        self._renewing: set[int] = set()
         #: The last epoch of each shard here: a store that was wiped within a millisecond has forgotten it.
         self._epochs: dict[int, int] = {}
         #: What shards did that are not owned any more.
@@ -67,51 +64,68 @@ class Ownership:
         Raises:
             StorageUnavailable: none could be had because the store does not answer.
         """
+        bids = (self._acquire(members, proven_dead) for _, members in _neighbours(shards))
+        results = await asyncio.gather(*bids, return_exceptions=True)
         owned: list[int] = []
         failure: StorageUnavailable | None = None
-        for result in await self._by_neighbours(shards, lambda n: self._acquire(n, proven_dead)):
+        for result in results:
             if isinstance(result, StorageUnavailable):
                 failure = result
+            elif isinstance(result, BaseException):
+                raise result
             else:
                 owned += result
         if failure is not None and not owned:
             raise failure
-        if owned and self._with.follower is not None:
-            self._with.follower.follow(owned)
         return owned
 
     async def keep(self) -> None:
-        """Renew all leases; to be called several times within the length of one."""
+        """Renew all leases; to be called several times within the length of one.
+
+        Neighbours whose last renewal is still under way are left out: a machine of the store that is silent
+        keeps nobody else waiting, neither in this call, which is over when it has waited for a while, nor in
+        the next.
+        """
+        tasks = [
+            self._with.tasks.spawn(
+                self._renew(group, [self.shards[number] for number in members]),
+                name=f"renew {group}",
+            )
+            for group, members in _neighbours(self.shards)
+            if group not in self._renewing
+        ]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._settings.lease_ms / 1000 / _PATIENCE)
+
+    async def _renew(self, group: int, shards: Sequence[OwnedShard]) -> None:
         asked_at = self._with.clock.monotonic()
         until = self._with.clock.unix_ms() + self._settings.lease_ms
-        held = dict(self.shards)
-
-        async def renew(shards: Sequence[int]) -> list[int]:
+        self._renewing.add(group)
+        try:
+            numbers = [shard.number for shard in shards]
             renewed = set(
-                await self._with.store.renew(shards, owner=self.owner, lease_until_ms=until)
+                await self._with.store.renew(numbers, owner=self.owner, lease_until_ms=until)
             )
-            for number in shards:
-                if number in renewed:
-                    self._leased(held[number], asked_at)
-                else:
-                    # Somebody else owns it; what is in memory of it must not be served any longer.
-                    held[number].lose("its lease could not be renewed")
-            return []
-
-        await self._by_neighbours(list(held), renew)
-        now = self._with.clock.monotonic()
-        for number, shard in self.shards.items():
-            shard.unsure = now >= self._leases[number]
+        except StorageUnavailable:
+            # Not known; the next round asks again, and the shards know when their lease is over.
+            return
+        finally:
+            self._renewing.discard(group)
+        for shard in shards:
+            if shard.number in renewed:
+                shard.leased(asked_at)
+            else:
+                # Somebody else owns it; what is in memory of it must not be served any longer.
+                shard.lose("its lease could not be renewed")
 
     async def give_up(self) -> None:
         """Seal every shard that is quiet, and forget them all."""
 
-        async def seal(numbers: Sequence[int]) -> list[int]:
+        async def seal(numbers: Sequence[int]) -> None:
             for number in numbers:
                 await self._give_up(self.shards[number])
-            return []
 
-        await self._by_neighbours(list(self.shards), seal)
+        await asyncio.gather(*(seal(members) for _, members in _neighbours(self.shards)))
 
     async def _give_up(self, shard: OwnedShard) -> None:
         if shard.quiet:
@@ -148,20 +162,18 @@ class Ownership:
                 # Its state is gone, and with it perhaps an event on its way.
                 self.dirty.add(bid.shard)
             owned.append(bid.shard)
+        if owned and self._with.follower is not None:
+            self._with.follower.follow(owned)
         return owned
 
     def _own(self, shard: OwnedShard, head: ShardHead, asked_at: float) -> None:
         self.shards[shard.number] = shard
         self._epochs[shard.number] = shard.epoch
-        self._leased(shard, asked_at)
+        shard.leased(asked_at)
         if head.intents or head.outbox:
             self._with.tasks.spawn(shard.recover(head), name=f"recover-{shard.number}")
         else:
             shard.recovered.set_result(None)
-
-    def _leased(self, shard: OwnedShard, asked_at: float) -> None:
-        self._leases[shard.number] = asked_at + self._settings.lease_ms / 1000
-        shard.unsure = False
 
     def _lost(self, shard: OwnedShard) -> None:
         self.lost += 1
@@ -181,20 +193,6 @@ class Ownership:
         """All shards together, those that were given up included."""
         return _sum((self._past, *(shard.statistics() for shard in self.shards.values())))
 
-    async def _by_neighbours(
-        self, shards: Sequence[int], call: Callable[[Sequence[int]], Awaitable[list[T]]]
-    ) -> list[list[T] | StorageUnavailable]:
-        """What `call` returns for a few neighbours at a time, or that the store did not answer."""
-        calls = [list(some) for _, some in groupby(sorted(shards), lambda n: n // NEIGHBOURS)]
-        results: list[list[T] | StorageUnavailable] = []
-        for at in range(0, len(calls), _CALLS):
-            some = calls[at : at + _CALLS]
-            for result in await asyncio.gather(*map(call, some), return_exceptions=True):
-                if isinstance(result, BaseException) and not isinstance(result, StorageUnavailable):
-                    raise result
-                results.append(result)
-        return results
-
     def __repr__(self) -> str:
         return f"<Ownership {self.owner} shards={len(self.shards)} lost={self.lost}>"
 
@@ -207,3 +205,9 @@ def _sum(parts: Iterable[ShardStatistics]) -> ShardStatistics:
         operations=sum(each.operations for each in parts),
         replayed=sum(each.replayed for each in parts),
     )
+
+
+def _neighbours(shards: Iterable[int]) -> Iterator[tuple[int, list[int]]]:
+    """Groups of shards that lie together, by the number of the group."""
+    for group, members in groupby(sorted(shards), lambda number: number // NEIGHBOURS):
+        yield group, list(members)

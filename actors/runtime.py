@@ -223,7 +223,7 @@ class Runtime:
         except KinoraError:
             self.cells.note_restless(cell)
             return
-        turn = Turn(cell.entity, self._with.clock.unix_ms(), {})
+        turn = Turn(cell.entity, self._with.clock.unix_ms(), {}, epoch=cell.shard.epoch)
         try:
             actor.tick(turn)
             turn.soft |= cell.soft

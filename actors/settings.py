@@ -44,6 +44,8 @@ class RuntimeSettings:
     drain_s: float = 10.0
     #: How often upload leftovers are looked for, and counts are swept, in seconds.
     sweep_s: float = 30.0
+    #: Age of an upload after which its job is handed in once more, in case the queue has lost it, in milliseconds.
+    encoding_overdue_ms: int = 120_000
     #: Videos, and users, that one sweep counts anew though nothing is wrong with them.
     slow_recounts: int = 20
     #: Entities of shards with a doubt about them that are counted anew in a second, at most.

@@ -54,8 +54,8 @@ class OwnedShard:
         self.epoch = head.fence.epoch
         self.owner = head.fence.owner
         self.lost = False
-        #: Its lease is over and the store does not answer: somebody else may own it by now.
-        self.unsure = False
+        #: When its lease is over, on the monotonic clock.
+        self._sure_until = 0.0
         #: Done when the rows that a former owner promised have landed; actors are loaded after it.
         self.recovered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         settings = collaborators.settings
@@ -94,6 +94,17 @@ class OwnedShard:
             on_taken=lambda entry: self._relayed.append(entry),
             on_done=self._finish,
         )
+
+    # Whose it is.
+
+    def leased(self, asked_at: float) -> None:
+        """A lease was given or prolonged, having been asked for at `asked_at`."""
+        self._sure_until = asked_at + self._with.settings.lease_ms / 1000
+
+    @property
+    def unsure(self) -> bool:
+        """Whether its lease is over and the store has not answered since: somebody else may own it by now."""
+        return self._with.clock.monotonic() >= self._sure_until
 
     # How turns get in.
 

@@ -34,6 +34,7 @@ class Turn:
         "_answers",
         "broadcasts",
         "entity",
+        "epoch",
         "errands",
         "events",
         "frames",
@@ -45,8 +46,12 @@ class Turn:
         "writes",
     )
 
-    def __init__(self, entity: int, now_ms: int, answers: dict[Hashable, object]) -> None:
+    def __init__(
+        self, entity: int, now_ms: int, answers: dict[Hashable, object], *, epoch: int = 0
+    ) -> None:
         self.entity = entity
+        #: Of the shard's ownership: above every number that an earlier owner made of the time.
+        self.epoch = epoch
         #: One moment for the whole turn.
         self.now_ms = now_ms
         #: The caller's session; 0 where there is none.

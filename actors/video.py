@@ -48,8 +48,11 @@ class VideoActor:
             self.counts = msgspec.msgpack.decode(counts, type=CountsRow)
         else:
             self.counts = record.counts if record is not None else CountsRow(entity_id=video_id)
-        #: Whether a change may have been counted wrongly and facts should be counted.
-        self.suspect = "suspect" in parts
+        #: Whether a change may have been counted wrongly and facts should be counted. Both counts were
+        #: written by one turn; where they differ, the store has lost some turns.
+        self.suspect = "suspect" in parts or (
+            record is not None and counts is not None and self.counts != record.counts
+        )
 
     def ask(self, message: Message[Any], turn: Turn, session: int) -> Any:
         """Videos are not asked; what is known of them is in the library."""
@@ -65,6 +68,10 @@ class VideoActor:
             case e.EncodingStarted():
                 if self._wants(event.generation) and self._status != "processing":
                     self._turn(turn, "processing")
+            case e.EncodingOverdue():
+                if self._status in ("uploaded", "processing"):
+                    # A queue that knows the job does nothing.
+                    self._encode(turn)
             case e.EncodingEnded():
                 self._ended(event, turn)
             case e.UploadRemoved():
@@ -116,6 +123,11 @@ class VideoActor:
             return
         self.media = msgspec.structs.replace(self.media, generation=1)
         self._turn(turn, "uploaded")
+        self._encode(turn)
+
+    def _encode(self, turn: Turn) -> None:
+        """Have the present generation encoded, unless that was said before."""
+        assert self.media is not None
         turn.errands.append(
             e.EncodeVideo(
                 job=MediaJob(

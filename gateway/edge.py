@@ -80,8 +80,9 @@ class Edge:
             return
         window_ms = round(rate.burst / rate.per_s * 1000)
         try:
-            wait_s = await shared.spend(name, key, per_window=rate.burst, window_ms=window_ms)
-        except StorageUnavailable:
+            async with asyncio.timeout(self.settings.shared_limit_wait_s):
+                wait_s = await shared.spend(name, key, per_window=rate.burst, window_ms=window_ms)
+        except (StorageUnavailable, TimeoutError):
             return
         if wait_s is not None:
             raise RateLimited(

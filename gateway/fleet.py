@@ -183,7 +183,7 @@ class FleetClient:
             self._parking.leave(call)
         now = self._clock.monotonic()
         if call.deadline and now >= call.deadline:
-            raise DeadlineExceeded(executed=False)
+            raise DeadlineExceeded("Its time was over before it began.", executed=False)
         if now >= call.parked_until:
             raise Unavailable("The user is being moved.", executed=False)
 

@@ -74,6 +74,8 @@ class GatewaySettings:
     logins_per_address: Rate = Rate(per_s=30 / 60, burst=30)
     #: Sign-ins under one name, from anywhere.
     logins_per_name: Rate = Rate(per_s=10 / 60, burst=10)
+    #: How long the count that gateways share is waited for, in seconds; then a gateway's own must do.
+    shared_limit_wait_s: float = 0.25
     #: Proxies of ours in front, each of which appends to X-Forwarded-For.
     trusted_proxies: int = 0
 

@@ -57,17 +57,22 @@ class AccessTokens:
     def sign(self, user_id: int, session: int) -> str:
         """A token for this user's session, valid from now."""
         now_s = self._clock.unix_ms() // 1000
+        expires_s = now_s + self._settings.access_token_s
         claims = {
             "iss": self._settings.issuer,
             "aud": self._settings.audience,
             "sub": str(user_id),
             "sid": str(session),
             "iat": now_s,
-            "exp": now_s + self._settings.access_token_s,
+            "exp": expires_s,
         }
         key = self._keys.current
         header = {"alg": ALGORITHMS[0], "typ": TYPE, "kid": key.kid}
-        return jwt.encode(header, claims, key, algorithms=ALGORITHMS)
+        token = jwt.encode(header, claims, key, algorithms=ALGORITHMS)
+        # Its owner is about to show it here: what was just signed need not be proven to ourselves.
+        proven = Principal(user_id, session, expires_s * 1000)
+        self._verified.put(f"Bearer {token}", proven)
+        return token
 
     def principal(self, authorization: str | None) -> Principal:
         """Who sent this `Authorization` header.

@@ -6,6 +6,7 @@ differs between processes. The count is recorded at first start and checked ever
 the function, would give every entity a second home.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
 
@@ -15,6 +16,11 @@ SHARD_BITS = 10
 SHARD_COUNT = 1 << SHARD_BITS
 
 
+#: Entities whose shard is remembered; hashing anew costs a microsecond, on every request.
+_REMEMBERED = 65_536
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def shard_of(entity_id: int) -> Shard:
     """The shard of a user or a video."""
     digest = blake2b(entity_id.to_bytes(8, "big"), digest_size=8).digest()

@@ -135,7 +135,7 @@ class NodeLink:
             return
         for call in line.calls.values():
             if call.deadline and now >= call.deadline and not call.future.done():
-                call.fail(DeadlineExceeded(executed=None if call.command else False))
+                call.fail(_too_late(call))
         if line.heard or paused:
             # After a pause of our own, what the node said meanwhile has not been read yet.
             line.heard, line.heard_at = False, now
@@ -154,7 +154,9 @@ class NodeLink:
             if call.future.done():
                 self._parking.leave(call)
             elif call.deadline and now >= call.deadline:
-                self._drop(call, DeadlineExceeded(executed=False))
+                self._drop(
+                    call, DeadlineExceeded("Its time was over before it began.", executed=False)
+                )
             elif now >= call.parked_until:
                 self._drop(call, _away())
             else:
@@ -279,3 +281,10 @@ class NodeLink:
 
 def _away() -> Unavailable:
     return Unavailable("The user's node is not there.", executed=False, retry_after_s=RETRY_AFTER_S)
+
+
+def _too_late(call: Call) -> DeadlineExceeded:
+    """What is said of an ask that was sent and not answered in time; a query changes nothing."""
+    if call.command:
+        return DeadlineExceeded()
+    return DeadlineExceeded("The time for this request is over.", executed=False)

@@ -23,11 +23,19 @@ KEPT_BYTES = 64 * 1024
 
 
 def next_seq(user: User, turn: Turn) -> int:
-    """The next number; after a loss numbering goes on above the time, which is above all old numbers."""
-    if user.marks.seq == 0:
-        user.marks.seq = user.marks.floor = turn.now_ms
-    user.marks.seq += 1
-    return user.marks.seq
+    """The next number. A new owner numbers from its epoch on, which is above the time at which it took over,
+    and so above all old numbers, also those that were given out and lost.
+    """
+    marks = user.marks
+    if marks.seq == 0:
+        marks.floor = turn.epoch
+    marks.seq = max(marks.seq, turn.epoch) + 1
+    return marks.seq
+
+
+def last_seq(user: User, turn: Turn) -> int:
+    """Where the numbering stands; at the epoch for somebody of whom no event is known."""
+    return user.marks.seq or turn.epoch
 
 
 def announce(user: User, turn: Turn, kind: str, data: object) -> int:
@@ -64,10 +72,11 @@ def attach(user: User, message: AttachSocket, turn: Turn) -> Attached:
     if message.connection not in user.sockets and len(user.sockets) >= user.world.limits.sockets:
         raise RateLimited("Too many connections of one user.")
     user.sockets[message.connection] = turn.session
-    seq, resume = user.marks.seq, message.resume
+    seq, resume = last_seq(user, turn), message.resume
+    floor = user.marks.floor if user.marks.seq else seq
     if resume is None:
         return Attached(seq=seq, resumed=False, missed=(), resync=False)
-    if not user.marks.floor <= resume <= seq:
+    if not floor <= resume <= seq:
         return Attached(seq=seq, resumed=False, missed=(), resync=True)
     missed = tuple(frame for number, frame in user.ring if number > resume)
     return Attached(seq=seq, resumed=True, missed=missed, resync=False)

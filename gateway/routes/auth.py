@@ -7,6 +7,7 @@ not known, the claim runs out by itself.
 """
 
 import asyncio
+from contextlib import suppress
 
 from actors.answers import SessionShape
 from actors.messages import (
@@ -63,7 +64,9 @@ async def _register(call: Call, body: RegisterBody) -> Granted | KinoraError:
         await _confirm(call, username, user_id)
     except KinoraError as error:
         if error.executed is False:
-            await names.release(username, user_id)
+            # Where the store of names is what is away, the claim runs out by itself.
+            with suppress(KinoraError):
+                await names.release(username, user_id)
         return error
     return granted
 

@@ -6,6 +6,8 @@ product's server (`gateway.server`), but with Sanic's own protocol and its own r
 
     /feed    the body with the headers that the product sends
     /body    the body with no header beyond what Sanic needs
+    /ws      a websocket of Sanic's own, that listens
+    /broadcast    the body to every websocket, as a text frame
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from sanic import Request, Sanic
 from sanic.response import HTTPResponse
 
 from gateway.settings import GatewaySettings
+from ops.bounds import allow_open_files
 from tests.benchmarks.cores import pin
 from tests.benchmarks.report import ROOT, Broken
 
@@ -88,6 +91,25 @@ async def serve(bare: Bare) -> None:
     async def body(request: Request) -> HTTPResponse:
         return HTTPResponse(bare.body, content_type="application/json")
 
+    sockets: set[Any] = set()
+
+    @app.websocket("/ws")
+    async def ws(request: Request, socket: Any) -> None:
+        sockets.add(socket)
+        try:
+            async for _ in socket:
+                pass
+        finally:
+            sockets.discard(socket)
+
+    @app.get("/broadcast")
+    async def broadcast(request: Request) -> HTTPResponse:
+        text = bare.body.decode()
+        for each in list(sockets):
+            await each.send(text)
+        return HTTPResponse(b"")
+
+    allow_open_files(settings.max_sockets // 2)
     listener = socket.create_server(("127.0.0.1", 0), backlog=settings.backlog)
     server: Any = await app.create_server(
         sock=listener,

@@ -128,7 +128,7 @@ def _clips(plan: Plan) -> list[Clip]:
 
 def _round(plan: Plan, product: Product, person: Person, clip: Clip) -> Timed:
     encoder = asyncio.run(_encode_alone(plan, clip))
-    video_id = _upload(product, person, clip)
+    video_id = upload(product, person, clip)
     began = time.perf_counter()
     product.call("POST", f"/upload/video/{video_id}/complete", person.token, status=202)
     until = began + PATIENCE_S
@@ -144,7 +144,12 @@ def _round(plan: Plan, product: Product, person: Person, clip: Clip) -> Timed:
     return Timed(encoder=encoder, ready=ready, playable=time.perf_counter() - began)
 
 
-def _upload(product: Product, person: Person, clip: Clip) -> str:
+def upload(product: Product, person: Person, clip: Clip) -> str:
+    """Announce a clip and store it; its video's id.
+
+    Raises:
+        Broken: it was refused.
+    """
     content = clip.path.read_bytes()
     opened = product.call(
         "POST",

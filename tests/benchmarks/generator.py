@@ -38,20 +38,26 @@ class Window:
         self.answers = 0
         self.unfinished = len(load.connections)
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._began = self.used = (0.0, 0.0, 0.0)
+        self._began: list[float] = []
+        #: Seconds; processor time of the server, of this process, and of each of the others.
+        self.used: list[float] = []
 
     def begin(self) -> None:
         """From now on answers count."""
         self.counting = True
-        self._began = (time.perf_counter(), cpu_s(self.load.server), time.process_time())
+        self._began = self._readings()
 
     def end(self) -> None:
         """Nothing counts any more."""
         if self.running:
             self.running = self.counting = False
-            now = (time.perf_counter(), cpu_s(self.load.server), time.process_time())
-            self.used = (now[0] - self._began[0], now[1] - self._began[1], now[2] - self._began[2])
+            self.used = [b - a for a, b in zip(self._began, self._readings(), strict=True)]
             self.over.set_result(None)
+
+    def _readings(self) -> list[float]:
+        watched = (self.load.server, *self.load.others)
+        server, *others = (cpu_s(each) for each in watched)
+        return [time.perf_counter(), server, time.process_time(), *others]
 
     def lost(self, error: Exception | None) -> None:
         """A connection ended; nobody asked for that while the load runs."""
@@ -193,7 +199,7 @@ async def run(load: Load) -> Seen:
     if timetable is not None:
         timetable.turn()
     await window.over
-    seconds, server_s, own_s = window.used
+    seconds, server_s, own_s, *others_s = window.used
     return Seen(
         seconds=seconds,
         latencies=window.latencies.tobytes(),
@@ -201,6 +207,7 @@ async def run(load: Load) -> Seen:
         kept=window.kept,
         server_cpu_s=server_s,
         generator_cpu_s=own_s,
+        others_cpu_s=tuple(others_s),
         unsent=timetable.unsent if timetable is not None else 0,
     )
 

@@ -3,8 +3,8 @@
 A like is two synced transactions, its operation and its facts, so it cannot be faster than two bare commits
 on the same disk; those are the baseline, measured in turn. Alone it pays for both; thirty-two at a time
 share them. How much longer than its commits a like takes depends on the disk: the slower that is, the less
-there is beside it, so there is a ratio and no bar. Everyone likes another video and takes it back, so each
-call changes something.
+there is beside it, so there is a ratio and no bar. Everyone likes another video and takes it back at once, so
+each call changes something.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from tests.benchmarks.commits import commit_us
 from tests.benchmarks.cores import cores
 from tests.benchmarks.feed_page import warm_up
-from tests.benchmarks.load import Load, Seen, run_load, send, spread
+from tests.benchmarks.load import Load, Seen, run_load, send
 from tests.benchmarks.product import Product, open_product
 from tests.benchmarks.report import (
     Baseline,
@@ -59,7 +59,7 @@ def measure(plan: Plan) -> Result:
     with open_product(folder, server_core) as product:
         warm_up(product, world, load_core)
         # Once there and back, so that everybody's likes have been read.
-        _run(product, _asks(product, world), CROWD, load_core, once=True)
+        _run(product, asks_of(product, world), CROWD, load_core, once=True)
         rounds = [_round(plan, product, world, load_core) for _ in range(1 if plan.quick else 4)]
         _changes_something(product, world)
     return _result(here, rounds)
@@ -67,7 +67,7 @@ def measure(plan: Plan) -> Result:
 
 def _round(plan: Plan, product: Product, world: World, core: int | None) -> Round:
     seconds = 0.5 if plan.quick else 2.0
-    asks = _asks(product, world)
+    asks = asks_of(product, world)
     commits = commit_us(plan.folder, 50 if plan.quick else 200)
     alone = _run(product, asks, 1, core, seconds=seconds)
     before = product.metrics()["kinora_database_transactions_total"]
@@ -90,12 +90,10 @@ def _run(
     once: bool = False,
     seconds: float = 2.0,
 ) -> Seen:
-    likes, unlikes = asks
-    there, back = spread(likes, clients), spread(unlikes, clients)
     load = Load(
         host=product.host,
         port=product.port,
-        connections=[a + b for a, b in zip(there, back, strict=True)],
+        connections=there_and_back(asks, clients),
         server=product.ports.pid,
         once=once,
         warm_s=0.3,
@@ -104,7 +102,8 @@ def _run(
     return run_load(load, core)
 
 
-def _asks(product: Product, world: World) -> list[list[bytes]]:
+def asks_of(product: Product, world: World) -> list[list[bytes]]:
+    """Each person's like of a video, and the same taken back."""
     videos = world.videos
     return [
         [
@@ -114,9 +113,19 @@ def _asks(product: Product, world: World) -> list[list[bytes]]:
                 host=product.address,
                 token=person.token,
             )
-            for at, person in enumerate(world.people)
+            for method in ("POST", "DELETE")
         ]
-        for method in ("POST", "DELETE")
+        for at, person in enumerate(world.people)
+    ]
+
+
+def there_and_back(asks: list[list[bytes]], clients: int) -> list[list[bytes]]:
+    """Requests for so many clients, each of which takes a like back before the next: all of them change something,
+    wherever the run before has ended.
+    """
+    return [
+        [request for person in asks[at::clients] for request in person]
+        for at in range(min(clients, len(asks)))
     ]
 
 

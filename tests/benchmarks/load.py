@@ -13,8 +13,9 @@ import msgspec
 from tests.benchmarks.cores import pin
 from tests.benchmarks.report import ROOT, Broken
 
-#: Seconds beyond the planned ones after which a generator counts as hung.
-PATIENCE_S = 60.0
+#: Seconds beyond the planned ones after which a generator counts as hung, and for each request of a run that
+#: makes every request once.
+PATIENCE_S, PATIENCE_EACH_S = 60.0, 0.05
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     connections: list[list[bytes]]
     #: Process whose processor time is noted at both ends of the measured window.
     server: int
+    #: Processes whose time is noted beside it.
+    others: tuple[int, ...] = ()
     #: Every request once, instead of for some time.
     once: bool = False
     warm_s: float = 0.5
@@ -58,6 +61,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     kept: list[Kept]
     server_cpu_s: float
     generator_cpu_s: float
+    #: Of each of the others, in their order.
+    others_cpu_s: tuple[float, ...]
     #: Requests of an open loop that were due and not sent when the window ended.
     unsent: int
 
@@ -80,6 +85,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         """Processor time of the server for one answer, in microseconds."""
         return self.server_cpu_s / max(1, self.answers) * 1e6
 
+    @property
+    def others_cpu_us(self) -> tuple[float, ...]:
+        """The same of each of the others."""
+        return tuple(each / max(1, self.answers) * 1e6 for each in self.others_cpu_s)
+
 
 def run_load(load: Load, core: int | None, *, expected: frozenset[int] = frozenset({200})) -> Seen:
     """Have a process of its own make this load.
@@ -97,6 +107,8 @@ def run_load(load: Load, core: int | None, *, expected: frozenset[int] = frozens
     pin(child.pid, core)
     try:
         timeout = load.warm_s + load.seconds + PATIENCE_S
+        if load.once:
+            timeout += PATIENCE_EACH_S * sum(map(len, load.connections))
         out, errors = child.communicate(msgspec.msgpack.encode(load), timeout)
     except subprocess.TimeoutExpired:
         raise Broken("the load generator hangs: a request was never answered") from None

@@ -65,9 +65,12 @@ class Product:
         self, method: str, address: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, bytes]:
         """Status and body of one request on a connection of its own; `address` may be a whole one."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        where = urlsplit(address)
+        host, port = (where.hostname, where.port) if where.netloc else (self.host, self.port)
+        connection = http.client.HTTPConnection(host or "", port, timeout=30)
+        path = address.removeprefix(f"{where.scheme}://{where.netloc}") if where.netloc else address
         try:
-            connection.request(method, address.removeprefix(self.ports.url), body, dict(headers))
+            connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -75,14 +78,19 @@ class Product:
 
     def metrics(self) -> dict[str, float]:
         """The numbers of its metrics page, by name and labels."""
-        where = urlsplit(self.ports.metrics_url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
-        try:
-            connection.request("GET", where.path)
-            page = connection.getresponse().read().decode()
-        finally:
-            connection.close()
-        return {name: float(value) for name, value in _SAMPLE.findall(page)}
+        return read_metrics(self.ports.metrics_url)
+
+
+def read_metrics(url: str) -> dict[str, float]:
+    """The numbers of a metrics page, by name and labels."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    try:
+        connection.request("GET", where.path)
+        page = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    return {name: float(value) for name, value in _SAMPLE.findall(page)}
 
 
 @contextmanager

@@ -1,16 +1,19 @@
-"""The measured table of the README, made from what `make bench` wrote and from nothing else.
+"""The measured tables of the README, made from what `make bench` wrote and from nothing else.
 
     make bench ARGS="--json build/bench.jsonl"
+    make bench ARGS="fleet --json build/fleet.jsonl"
     .venv/bin/python -m tests.benchmarks.readme_table build/bench.jsonl            print it
-    .venv/bin/python -m tests.benchmarks.readme_table build/bench.jsonl --write    put it into README.md
+    .venv/bin/python -m tests.benchmarks.readme_table build/fleet.jsonl --write    put it into README.md
 
-It replaces what stands between `<!-- benchmarks:begin -->` and `<!-- benchmarks:end -->`, and touches
-nothing else. Results of `--quick` runs, of several machines or of several commits are refused.
+There is one table of the embedded product and one of the fleet; those of which there are results replace what
+stands between their two marks (`<!-- benchmarks:begin -->`, `<!-- fleet-benchmarks:begin -->`), and nothing
+else is touched. Results of `--quick` runs, of several machines or of several commits are refused.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,20 +21,38 @@ import msgspec
 from tests.benchmarks.report import ROOT, Machine, Result
 
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+_Row = Callable[[Result], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One table and its place."""
+
+    #: Between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+    name: str
+    #: What measures it.
+    command: str
+    #: One row for each benchmark, in the order of the table.
+    rows: Mapping[str, _Row]
+
+    @property
+    def marks(self) -> tuple[str, str]:
+        return f"<!-- {self.name}:begin -->", f"<!-- {self.name}:end -->"
 
 
 class NoTable(Exception):
     """There are no results to make it of, or no place to put it."""
 
 
-def table(results: Iterable[Result]) -> str:
-    """The table in Markdown, with the machine that it was measured on.
+def table(results: Iterable[Result], block: Block | None = None) -> str:
+    """The table in Markdown, with the machine that it was measured on; of the embedded product without `block`.
 
     Raises:
         NoTable: results are missing, or do not belong together.
     """
-    by_name = {each.name: each for each in results}
-    if missing := ROWS.keys() - by_name.keys():
+    block = block or EMBEDDED
+    by_name = {each.name: each for each in results if each.name in block.rows}
+    if missing := block.rows.keys() - by_name.keys():
         raise NoTable(f"no result of {', '.join(sorted(missing))}: run all benchmarks at once")
     machines = {each.name: each.machine for each in by_name.values()}
     first = next(iter(machines.values()))
@@ -43,28 +64,29 @@ def table(results: Iterable[Result]) -> str:
         "| | p50 | p99 | against its baseline, measured in the same run |",
         "|---|---|---|---|",
     ]
-    for name, rows in ROWS.items():
-        lines += [rows(by_name[name])]
+    for name, row in block.rows.items():
+        lines += [row(by_name[name])]
     lines += [
         "",
         f"{first.cores} cores ({first.model}), {first.system}, Python {first.python},"
         f" commit {first.commit}. Times are this machine's; ratios travel."
-        " `make bench` measures them again: [how, and what is left out](ops/docs/benchmarks.md).",
+        f" `{block.command}` measures them again: [how, and what is left out](ops/docs/benchmarks.md).",
     ]
     return "\n".join(lines)
 
 
-def put(text: str, made: str) -> str:
+def put(text: str, made: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
     """`text` with `made` between the two marks.
 
     Raises:
         NoTable: the marks are not there, once each and in order.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise NoTable(f"there is no block {BEGIN} ... {END}")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+    begin, end = marks
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise NoTable(f"there is no block {begin} ... {end}")
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    return f"{before}{begin}\n{made}\n{end}{after}"
 
 
 def _first_rung(result: Result) -> str:
@@ -110,13 +132,77 @@ def _actor_turn(result: Result) -> str:
     )
 
 
-#: One row for each benchmark, in the order of the table.
-ROWS: dict[str, Callable[[Result], str]] = {
-    "first_rung": _first_rung,
-    "feed_page": _feed_page,
-    "like": _like,
-    "actor_turn": _actor_turn,
-}
+def _fleet_feed(result: Result) -> str:
+    figures = result.figures
+    return (
+        f"| `GET /feed`, warm, one gateway and one node | {_ms(figures['p50'])} | {_ms(figures['p99'])}"
+        f" | {figures['ratio_requests']:.2f} of bare Sanic's requests/s, same bytes"
+        f" ({figures['requests_per_s']:,.0f}/s); {figures['gateway_cpu_us']:.0f} µs of CPU in the gateway"
+        f" and {figures['node_cpu_us']:.0f} in the node, to its"
+        f" {result.baseline.figures['cpu_us_per_request']:.0f} |"
+    )
+
+
+def _fleet_like(result: Result) -> str:
+    figures, bare = result.figures, result.baseline.figures
+    return (
+        f"| like, acknowledged by Redis and Cassandra | {_ms(figures['p50'])} | {_ms(figures['p99'])}"
+        f" | {figures['ratio_to_two_calls']:.1f} of one insert and one script with WAIT"
+        f" ({_ms(bare['insert_p50'])} + {_ms(bare['script_p50'])}); 32 at a time:"
+        f" {figures['crowd_likes_per_s']:,.0f}/s, p99 {_ms(figures['crowd_p99'])} |"
+    )
+
+
+def _fleet_mix(result: Result) -> str:
+    figures = result.figures
+    return (
+        f"| the mix of a day's calls | {_ms(figures['p50'])} | {_ms(figures['p99'])}"
+        f" | {figures['cpu_us_per_request']:.0f} µs of CPU a call: {figures['gateway_cpu_us']:.0f} in the"
+        f" gateway, {figures['node_cpu_us']:.0f} in the node;"
+        f" {figures['ratio_to_bare_page']:.1f} of a page from bare Sanic |"
+    )
+
+
+def _fleet_fanout(result: Result) -> str:
+    figures = result.figures
+    return (
+        f"| a video that plays, to 10,000 inboxes | {figures['p50']:.2f} s | {figures['p99']:.2f} s"
+        f" | {figures['ratio_to_publishes']:.1f} of as many bare publishes as shards;"
+        f" {figures['node_cpu_us_per_follower']:.0f} µs of the node's CPU a follower |"
+    )
+
+
+def _fleet_sockets(result: Result) -> str:
+    figures, bare = result.figures, result.baseline.figures
+    return (
+        f"| one event to 5,000 websockets | {figures['p50']:.2f} s | {figures['p99']:.2f} s"
+        f" | idle: {figures['gateway_bytes'] / 1024:.1f} KiB each in the gateway and"
+        f" {figures['node_bytes'] / 1024:.1f} in the node, to bare Sanic's"
+        f" {bare['socket_bytes'] / 1024:.1f} |"
+    )
+
+
+EMBEDDED = Block(
+    name="benchmarks",
+    command="make bench",
+    rows={
+        "first_rung": _first_rung,
+        "feed_page": _feed_page,
+        "like": _like,
+        "actor_turn": _actor_turn,
+    },
+)
+FLEET = Block(
+    name="fleet-benchmarks",
+    command="make bench ARGS=fleet",
+    rows={
+        "fleet_feed": _fleet_feed,
+        "fleet_like": _fleet_like,
+        "fleet_mix": _fleet_mix,
+        "fleet_fanout": _fleet_fanout,
+        "fleet_sockets": _fleet_sockets,
+    },
+)
 
 
 def _ms(micros: float) -> str:
@@ -138,11 +224,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         lines = options.results.read_bytes().splitlines()
-        made = table(msgspec.json.decode(line, type=Result) for line in lines)
-        if options.write:
-            options.readme.write_text(put(options.readme.read_text(), made))
-        else:
-            print(made)
+        results = [msgspec.json.decode(line, type=Result) for line in lines]
+        blocks = [b for b in (EMBEDDED, FLEET) if any(each.name in b.rows for each in results)]
+        for block in blocks or [EMBEDDED]:
+            made = table(results, block)
+            if options.write:
+                options.readme.write_text(put(options.readme.read_text(), made, block.marks))
+            else:
+                print(made)
     except (NoTable, OSError, msgspec.DecodeError) as error:
         print(f"No table: {error}", file=sys.stderr)
         return 1

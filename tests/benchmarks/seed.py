@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.media import EncodedMedia, Rung
-from actors.ports.clock import SystemClock
+from actors.ports.clock import Clock, SystemClock
 from actors.rows import (
     AnyRow,
+    CommentRow,
     CountsRow,
     CredentialRow,
     FollowRow,
@@ -54,66 +55,138 @@ class World:
 
     people: tuple[Person, ...]
     videos: tuple[int, ...]
+    #: Those whom a whole crowd follows.
+    stars: tuple[Person, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A world that is not written yet."""
+
+    users: tuple[int, ...]
+    #: Those whom a whole crowd follows, in the order of `Sizes.crowds`.
+    stars: tuple[int, ...]
+    #: Live session of each user and star.
+    sessions: dict[int, int]
+    videos: tuple[int, ...]
+    rows: tuple[AnyRow, ...]
+
+    def world(self, tokens: AccessTokens) -> World:
+        """The same with everybody signed in."""
+        people = [
+            Person(user_id=each, session=self.sessions[each],
+                   token=tokens.sign(each, self.sessions[each]))
+            for each in (*self.users, *self.stars)
+        ]  # fmt: skip
+        return World(
+            people=tuple(people[: len(self.users)]),
+            videos=self.videos,
+            stars=tuple(people[len(self.users) :]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How large a world is."""
+
+    people: int = 500
+    videos: int = 500
+    authors: int = 50
+    #: The first so many people follow and like; the others are only there. None: all of them.
+    lively: int | None = None
+    #: For each, one more author whom the first so many people follow.
+    crowds: tuple[int, ...] = ()
+    #: Comments under each video.
+    comments: int = 0
+    #: What everybody's password is stored as.
+    password_hash: str = "-"
 
 
 def seed(path: Path, *, people: int = 500, videos: int = 500, authors: int = 50) -> World:
     """Fill the data folder at `path`, which nobody uses; the same every time but for ids and keys."""
-    return asyncio.run(_seed(DataDir(path), people, videos, authors))
+    sizes = Sizes(people=people, videos=videos, authors=authors)
+    return asyncio.run(_seed(DataDir(path), sizes))
 
 
-async def _seed(folder: DataDir, people: int, videos: int, authors: int) -> World:
-    clock, dice = SystemClock(), random.Random(1)
-    mint, now = IdMint(_MINTER, clock), clock.unix_ms()
+async def _seed(folder: DataDir, sizes: Sizes) -> World:
+    clock = SystemClock()
     folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    user_ids = [mint.mint() for _ in range(people)]
-    video_ids = [mint.mint() for _ in range(videos)]
-    sessions = {each: mint.mint() for each in user_ids}
-    author_of = {each: dice.choice(user_ids[:authors]) for each in video_ids}
-    follows = {each: dice.sample(user_ids[:authors], min(5, authors)) for each in user_ids}
-    likes = {each: dice.sample(video_ids, min(10, videos)) for each in user_ids}
+    drawn = draw(sizes, clock)
+    async with open_database(folder.database, InlineRunner()) as database:
+        await SqliteFacts(database).writer.write([StampedRow(row, 1) for row in drawn.rows])
+    return drawn.world(AccessTokens(open_signing_keys(folder.secrets), GatewaySettings(), clock))
+
+
+def draw(sizes: Sizes, clock: Clock) -> Drawn:
+    """A world of that size, with ids of now."""
+    dice = random.Random(1)
+    mint, now = IdMint(_MINTER, clock), clock.unix_ms()
+    user_ids = [mint.mint() for _ in range(sizes.people)]
+    star_ids = [mint.mint() for _ in sizes.crowds]
+    video_ids = [mint.mint() for _ in range(sizes.videos)]
+    sessions = {each: mint.mint() for each in (*user_ids, *star_ids)}
+    authors = user_ids[: sizes.authors]
+    lively = user_ids[: sizes.lively]
+    author_of = {each: dice.choice(authors) for each in video_ids}
+    follows = {each: dice.sample(authors, min(5, len(authors))) for each in lively}
+    likes = {each: dice.sample(video_ids, min(10, len(video_ids))) for each in lively}
+    for star_id, crowd in zip(star_ids, sizes.crowds, strict=True):
+        for each in user_ids[:crowd]:
+            follows.setdefault(each, []).append(star_id)
     liked = Counter(video for some in likes.values() for video in some)
-    followed = Counter(author for some in follows.values() for author in some)
+    followed = Counter(
+        author for user_id, some in follows.items() for author in some if author != user_id
+    )
     received: Counter[int] = Counter()
     for video_id, count in liked.items():
         received[author_of[video_id]] += count
     posted = Counter(author_of.values())
     rows: list[AnyRow] = []
-    for number, user_id in enumerate(user_ids):
-        rows += _person(user_id, number, sessions[user_id], now)
+    for number, user_id in enumerate((*user_ids, *star_ids)):
+        rows += _person(user_id, number, sessions[user_id], now, sizes.password_hash)
+        followees = [each for each in follows.get(user_id, ()) if each != user_id]
         rows.append(
             CountsRow(
                 entity_id=user_id,
                 followers=followed[user_id],
-                following=len([each for each in follows[user_id] if each != user_id]),
+                following=len(followees),
                 videos=posted[user_id],
                 likes_received=received[user_id],
             )
         )
         rows += [
             FollowRow(follower_id=user_id, followee_id=each, following=True, at_ms=now)
-            for each in follows[user_id]
-            if each != user_id
+            for each in followees
         ]
         rows += [
             LikeRow(user_id=user_id, video_id=each, liked=True, at_ms=now - at)
-            for at, each in enumerate(likes[user_id])
+            for at, each in enumerate(likes.get(user_id, ()))
         ]
     for video_id in video_ids:
         rows += _video(video_id, author_of[video_id], now - dice.randrange(_DAY_MS), dice)
-        rows.append(CountsRow(entity_id=video_id, likes=liked[video_id]))
-    async with open_database(folder.database, InlineRunner()) as database:
-        await SqliteFacts(database).writer.write([StampedRow(row, 1) for row in rows])
-    tokens = AccessTokens(open_signing_keys(folder.secrets), GatewaySettings(), clock)
-    return World(
-        people=tuple(
-            Person(user_id=each, session=sessions[each], token=tokens.sign(each, sessions[each]))
-            for each in user_ids
-        ),
+        rows += [
+            CommentRow(
+                video_id=video_id,
+                comment_id=mint.mint(),
+                user_id=dice.choice(lively),
+                parent_id=None,
+                text="Where is that? I have to go there, too",
+            )
+            for _ in range(sizes.comments)
+        ]
+        rows.append(CountsRow(entity_id=video_id, likes=liked[video_id], comments=sizes.comments))
+    return Drawn(
+        users=tuple(user_ids),
+        stars=tuple(star_ids),
+        sessions=sessions,
         videos=tuple(video_ids),
+        rows=tuple(rows),
     )
 
 
-def _person(user_id: int, number: int, session: int, now: int) -> tuple[AnyRow, ...]:
+def _person(
+    user_id: int, number: int, session: int, now: int, password_hash: str
+) -> tuple[AnyRow, ...]:
     return (
         UserRow(
             user_id=user_id,
@@ -123,7 +196,7 @@ def _person(user_id: int, number: int, session: int, now: int) -> tuple[AnyRow, 
             avatar=f"a/{user_id}/1.jpg",
             created_ms=now - 30 * _DAY_MS,
         ),
-        CredentialRow(user_id=user_id, version=1, password_hash="-"),
+        CredentialRow(user_id=user_id, version=1, password_hash=password_hash),
         SessionRow(
             user_id=user_id,
             family_id=session,

@@ -44,6 +44,7 @@ from tests.support.toxics import Link
 #: Settings that make waiting shorter and let one address be a whole crowd; nothing else differs from the defaults.
 QUICK = {
     "KINORA_ACTORS_SWEEP_S": "2",
+    "KINORA_ACTORS_ENCODING_OVERDUE_MS": "5000",
     "KINORA_GATEWAY_DRAIN_NOTICE_S": "0.1",
     "KINORA_GATEWAY_REGISTRATIONS_PER_ADDRESS_BURST": "100000",
     "KINORA_GATEWAY_LOGINS_PER_ADDRESS_BURST": "100000",

@@ -28,9 +28,7 @@ async def copied(database):
 
     def effect(connection):
         tables = {
-            table: connection.execute(
-                f"SELECT * FROM {table} WHERE shard = ?", (SHARD,)
-            ).fetchall()
+            table: connection.execute(f"SELECT * FROM {table} WHERE shard = ?", (SHARD,)).fetchall()
             for table in _TABLES
         }
         sequence = connection.execute(

@@ -58,11 +58,29 @@ async def test_an_owner_that_is_proven_dead_is_followed_at_once(database):
         assert await b.own(ANN, proven_dead="a") == [shard_of(ANN)]
 
 
-async def test_a_lease_that_ran_out_is_renewed_when_nobody_took_over(database):
+async def test_a_lease_that_ran_out_under_a_commit_is_renewed_when_nobody_took_over(database):
     async with node(database, "a") as a:
+        await a.words(ANN)
+        held = a.store.before["commit"] = Held()
+        first = a.start(ANN, Say(word="still"))
+        await held.reached.wait()
+        second = a.start(ANN, Say(word="here"))
+        await settled()
         await a.clock.sleep(60)
-        assert await a.ask(ANN, Say(word="still here")) == b"still here"
+        held.let_go()
+        assert [await first, await second] == [b"still", b"still here"]
         assert not a.alarms
+
+
+async def test_who_slept_longer_than_its_lease_answers_nobody_until_it_is_renewed(database):
+    async with node(database, "a") as a:
+        await a.ask(ANN, Say(word="one"))
+        await a.clock.sleep(60)
+        with pytest.raises(Unavailable) as caught:
+            await a.words(ANN)
+        assert caught.value.executed is False
+        await a.runtime.keep()
+        assert await a.words(ANN) == "one"
 
 
 async def test_who_was_paused_and_overtaken_writes_nothing(database):

@@ -227,11 +227,51 @@ async def test_nobody_listens_without_a_session(ann):
 
 async def test_numbering_goes_on_above_the_old_numbers_when_all_is_lost(stage, ann, ben, video):
     place = await ann.attach("a")
-    user = stage.user(ann)
-    user.marks.seq = user.marks.floor = 0
-    user.ring.clear()
-    stage.clock.pass_ms(1_000)
+    await owner_dies(stage)
+    await stage.database.write(lambda connection: connection.execute("DELETE FROM parts"))
+    async with open_stage(stage.database, owner="n2", proven_dead="n1") as later:
+        ann.stage = ben.stage = later
+        told = await ann.attach("b", resume=place.seq)
+        assert told.resync
+        assert told.seq > place.seq
+        await comment(ben, video)
+        (event,) = ann.events("b")
+        assert event["seq"] > told.seq
+
+
+async def test_a_new_owner_gives_no_number_twice_though_the_store_fell_behind(
+    stage, ann, ben, video
+):
+    place = await ann.attach("a")
+    behind = await stage.database.read(
+        lambda connection: connection.execute("SELECT * FROM parts").fetchall()
+    )
     await comment(ben, video)
-    (event,) = ann.events("a")
-    assert event["seq"] > place.seq
-    assert (await ann.attach("b", resume=place.seq)).resync
+    await comment(ben, video)
+    seen = [event["seq"] for event in ann.events("a")]
+    await owner_dies(stage)
+
+    def fall_behind(connection):
+        connection.execute("DELETE FROM parts")
+        connection.executemany("INSERT INTO parts VALUES (?, ?, ?, ?)", behind)
+
+    await stage.database.write(fall_behind)
+    async with open_stage(stage.database, owner="n2", proven_dead="n1") as later:
+        ann.stage = ben.stage = later
+        await ann.attach("b", resume=place.seq)
+        await comment(ben, video)
+        (event,) = ann.events("b")
+        assert event["seq"] > max(seen)
+        # Who had seen the lost ones misses nothing of what came after.
+        missed = await ann.attach("c", resume=max(seen))
+        assert missed.resumed
+        assert len(missed.missed) == 1
+
+
+async def owner_dies(stage):
+    """And a while passes, in which nobody owns its shards."""
+    stage.bus.close()
+    await stage.tasks.close()
+    await stage.database.write(
+        lambda connection: connection.execute("UPDATE fences SET epoch = epoch + 10000")
+    )

@@ -56,6 +56,18 @@ def test_a_token_of_ours_proves_its_user_and_session():
     assert tokens().principal(f"bearer {token}") == expected
 
 
+def test_what_was_signed_here_is_not_proven_to_ourselves():
+    class NothingToVerifyWith:
+        current = KEYS.current
+        verifying = None
+
+    ours = tokens(keys=NothingToVerifyWith())
+    token = ours.sign(12, 34)
+    assert ours.principal(f"Bearer {token}") == Principal(12, 34, (NOW + 900) * 1000)
+    with pytest.raises(Unauthenticated):
+        ours.principal(f"Bearer {token[:-4]}AAAA")
+
+
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_older_name_of_the_algorithm_is_taken_too():
