@@ -156,6 +156,6 @@ async def test_what_was_given_up_at_the_end_is_not_taken_back(tmp_path: Path):
     async with open_product(tmp_path / "data") as serving:
         node = serving.product.node
         await node.stop()
-        await node._keep()
+        await node._bid()
         assert node.runtime.statistics().shards == 0
         assert all(fence.sealed for fence in await serving.product.stores.shards.fences())
