@@ -165,6 +165,26 @@ async def test_a_stored_clip_that_nobody_completed_is_found(stage, ann):
     assert await status(ann, video) == "uploaded"
 
 
+async def test_a_job_that_the_queue_has_lost_is_handed_in_again(stage, ann):
+    video = await ann.upload()
+    stage.blobs.put(source_name(video), stored_ms=stage.clock.unix_ms())
+    await stage.calm()
+    await stage.database.write(lambda connection: connection.execute("DELETE FROM jobs"))
+    await stage.node.sweep()
+    await stage.calm()
+    # It may only be slow.
+    assert await stage.jobs.claim("worker") is None
+    await stage.calm(121)
+    await stage.node.sweep()
+    await stage.calm()
+    claim = await stage.jobs.claim("worker")
+    assert (claim.job.video_id, claim.job.generation) == (video, 1)
+    await stage.node.sweep()
+    await stage.calm()
+    # A queue that knows it does nothing.
+    assert await stage.jobs.claim("worker") is None
+
+
 async def test_nobody_completes_the_upload_of_someone_else(stage, ann):
     video = (await ann.ask(create())).video_id
     ben = await stage.person("ben")
