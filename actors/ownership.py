@@ -51,8 +51,9 @@ class Ownership:
         self._settings = collaborators.settings
         self._on_forgotten = on_forgotten
         self._alarm = alarm
-        #: Groups of neighbours whose renewal has not been answered yet.
+        #: Shards whose renewal, together with their neighbours or alone, has not been answered yet.
         self._renewing: set[int] = set()
+        self._alone: set[int] = set()
         #: The last epoch of each shard here: a store that was wiped within a millisecond has forgotten it.
         self._epochs: dict[int, int] = {}
         #: What shards did that are not owned any more.
@@ -82,27 +83,31 @@ class Ownership:
     async def keep(self) -> None:
         """Renew all leases; to be called several times within the length of one.
 
-        Neighbours whose last renewal is still under way are left out: a machine of the store that is silent
-        keeps nobody else waiting, neither in this call, which is over when it has waited for a while, nor in
-        the next.
+        A machine of the store that is silent keeps nobody else waiting, neither in this call, which is over when
+        it has waited for a while, nor in the next: neighbours whose last renewal is still under way may lie on
+        two machines, and are asked for one by one.
         """
+        renewals: list[tuple[int, ...]] = []
+        for _, members in _neighbours(self.shards):
+            together = tuple(members)
+            if self._renewing.isdisjoint(together):
+                renewals.append(together)
+            else:
+                renewals += [(number,) for number in together if number not in self._alone]
         tasks = [
-            self._with.tasks.spawn(
-                self._renew(group, [self.shards[number] for number in members]),
-                name=f"renew {group}",
-            )
-            for group, members in _neighbours(self.shards)
-            if group not in self._renewing
+            self._with.tasks.spawn(self._renew(numbers), name=f"renew {numbers[0]}")
+            for numbers in renewals
         ]
         if tasks:
             await asyncio.wait(tasks, timeout=self._settings.lease_ms / 1000 / _PATIENCE)
 
-    async def _renew(self, group: int, shards: Sequence[OwnedShard]) -> None:
+    async def _renew(self, numbers: Sequence[int]) -> None:
+        shards = [self.shards[number] for number in numbers if number in self.shards]
+        under_way = self._alone if len(numbers) == 1 else self._renewing
+        under_way.update(numbers)
         asked_at = self._with.clock.monotonic()
         until = self._with.clock.unix_ms() + self._settings.lease_ms
-        self._renewing.add(group)
         try:
-            numbers = [shard.number for shard in shards]
             renewed = set(
                 await self._with.store.renew(numbers, owner=self.owner, lease_until_ms=until)
             )
@@ -110,7 +115,7 @@ class Ownership:
             # Not known; the next round asks again, and the shards know when their lease is over.
             return
         finally:
-            self._renewing.discard(group)
+            under_way.difference_update(numbers)
         for shard in shards:
             if shard.number in renewed:
                 shard.leased(asked_at)

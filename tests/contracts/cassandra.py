@@ -70,7 +70,9 @@ def open_keyspace(contact_points):
     driver = open_driver(settings)
     try:
         yield Keyspace(driver, settings)
-        driver.execute(f"DROP KEYSPACE {settings.keyspace}", timeout_s=settings.schema_timeout_s)
+        driver.execute(
+            f"DROP KEYSPACE IF EXISTS {settings.keyspace}", timeout_s=settings.schema_timeout_s
+        )
     finally:
         driver.close()
 

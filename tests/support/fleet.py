@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from random import SystemRandom
+from urllib.request import urlopen
 
 import msgspec
 
@@ -33,7 +35,9 @@ from ops.engines.table import entry
 from ops.settings import Settings
 from ops.supervisor.control import Question, ask
 from ops.supervisor.identity import ProcessRef, is_alive, ref_of, send
+from ops.supervisor.run_folder import RunFolder
 from ops.supervisor.state import ProcessState, SupervisorState
+from sharding.shards import SHARD_COUNT
 from tests.support.fleet_links import Wires, ports_needed
 from tests.support.fleet_program import PLAN, PROGRAM, FleetPlan
 from tests.support.people import People, Person, open_people
@@ -191,12 +195,36 @@ class Fleet:
         return time.monotonic() - began
 
     def is_healthy(self) -> bool:
-        """Whether everything runs now, nothing is frozen, and Redis is one cluster."""
+        """Whether everything runs now, nothing is frozen, Redis is one cluster, and every shard has its owner."""
         state = self.state()
         if not is_healthy(state):
             return False
         alive = all(each.ref is None or is_alive(each.ref) for each in state.processes)
-        return alive and self.redis_is_whole()
+        return alive and self.redis_is_whole() and self.shards_are_owned()
+
+    def shards_are_owned(self) -> bool:
+        """Whether the nodes have all shards, for certain, and Redis has a fence of each: it may be wiped."""
+        fences = 0
+        for name in self.redis_names("master"):
+            fences += int((self.redis(self.redis_port(name), "DBSIZE") or ":0")[1:])
+        owned = unsure = 0.0
+        for name in self.names("node"):
+            page = self.metrics(name)
+            owned += number_of(page, "kinora_shards_owned")
+            unsure += number_of(page, "kinora_shards_unsure")
+        return fences >= SHARD_COUNT and (owned, unsure) == (SHARD_COUNT, 0)
+
+    def metrics(self, name: str) -> str:
+        """The metrics page of a process of Kinora, empty when it does not answer."""
+        ready = RunFolder(self.folder.run).ready(name)
+        if ready is None:
+            return ""
+        try:
+            with urlopen(ready.metrics_url, timeout=2) as answer:
+                page: bytes = answer.read()
+        except OSError:
+            return ""
+        return page.decode()
 
     def redis_is_whole(self) -> bool:
         """Whether every node of Redis finds every slot served, and its replica or master."""
@@ -354,3 +382,9 @@ def _until(claim: Callable[[], bool], within_s: float, complaint: str) -> None:
         if time.monotonic() > until:
             raise NotWell(complaint)
         time.sleep(_LOOK_S)
+
+
+def number_of(page: str, metric: str) -> float:
+    """The value of an unlabelled metric on a page; 0 where it is not."""
+    found = re.search(rf"^{metric} (\S+)$", page, re.MULTILINE)
+    return float(found[1]) if found else 0.0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sharding.errors import StorageUnavailable, Unavailable
 from sharding.shards import shard_of
 from storage.embedded.database import MEMORY, open_database
 from storage.embedded.runners import InlineRunner
-from tests.unit.actors.faults import Failing
+from tests.unit.actors.faults import Failing, Held
 from tests.unit.actors.toy import Listen, Say, open_toys
+from tests.unit.actors.virtual_time import settled
 
 ANN = 1
 SHARD = shard_of(ANN)
@@ -173,3 +176,33 @@ async def test_websockets_of_an_actor_that_is_thrown_away_are_attached_again(dat
         with pytest.raises(Unavailable):
             await a.ask(ANN, Say(word="one"))
         assert a.sockets.detached == ["phone"]
+
+
+async def test_a_shard_is_renewed_though_its_neighbour_lies_on_a_machine_that_is_silent(database):
+    near = next(
+        each
+        for each in range(2, 99_999)
+        if shard_of(each) // 16 == SHARD // 16 and shard_of(each) != SHARD
+    )
+    async with open_toys(ANN, near, owner="a", database=database, lease_ms=3_000) as a:
+        await a.words(ANN)
+        await a.words(near)
+        held = Held()
+
+        async def silent(shards, **more):
+            if SHARD in shards:
+                await held()
+
+        a.store.before["renew"] = silent
+        for _ in range(5):
+            renewing = asyncio.get_running_loop().create_task(a.runtime.keep())
+            await settled()
+            await renewing
+            await a.clock.sleep(0.9)
+        assert await a.words(near) == ""
+        with pytest.raises(Unavailable):
+            await a.words(ANN)
+        held.let_go()
+        await settled()
+        await a.runtime.keep()
+        assert await a.words(ANN) == ""
