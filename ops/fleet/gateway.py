@@ -16,14 +16,11 @@ from media.avatar import AvatarEncoder
 from media.encoder import SubprocessRunner
 from ops.fleet.meters import watch_adapter
 from ops.fleet.scaffold import Scaffold, tls_of
+from ops.fleet.stores import enter_cassandra, enter_minio, enter_nats, enter_redis
 from ops.meters import GatewayMeters
 from sharding.ids import IdMint
 from storage.cassandra.minters import lease_minter
 from storage.cassandra.names import CassandraNames
-from storage.cassandra.opening import open_cassandra
-from storage.minio.opening import open_minio
-from storage.nats.opening import open_nats
-from storage.redis.opening import open_redis
 
 
 @asynccontextmanager
@@ -37,33 +34,10 @@ async def open_fleet_gateway(base: Scaffold) -> AsyncIterator[GatewayDeps]:
     settings, clock, tasks = base.settings, base.clock, base.tasks
     async with AsyncExitStack() as stack:
         meters = GatewayMeters(base.metrics)
-        cassandra = await base.entered(
-            stack, "Cassandra", lambda: open_cassandra(settings.cassandra, clock)
-        )
-        redis = await base.entered(
-            stack,
-            "Redis",
-            lambda: open_redis(
-                settings.redis, clock, tasks, password=settings.redis_password.reveal() or None
-            ),
-        )
-        nats = await stack.enter_async_context(
-            open_nats(
-                settings.nats,
-                clock,
-                tasks,
-                origin=base.incarnation,
-                password=settings.nats_password.reveal() or None,
-            )
-        )
-        minio = await stack.enter_async_context(
-            open_minio(
-                settings.minio,
-                access_key=settings.minio_access_key,
-                secret_key=settings.minio_secret_key.reveal(),
-                clock=clock,
-            )
-        )
+        cassandra = await enter_cassandra(base, stack)
+        redis = await enter_redis(base, stack)
+        nats = await enter_nats(base, stack)
+        minio = await enter_minio(base, stack)
         lease = await base.patiently(
             "Cassandra", lambda: lease_minter(cassandra, tasks, base.dice, base.give_up)
         )
@@ -83,10 +57,6 @@ async def open_fleet_gateway(base: Scaffold) -> AsyncIterator[GatewayDeps]:
             )
         )
         nats.table.watch(fleet.see)
-        watch_adapter(base.metrics, "redis", redis.statistics)
-        watch_adapter(base.metrics, "cassandra", cassandra.statistics)
-        watch_adapter(base.metrics, "nats", nats.statistics)
-        watch_adapter(base.metrics, "minio", minio.statistics)
         watch_adapter(base.metrics, "fleet", fleet.statistics)
 
         async def nodes_answer() -> bool:

@@ -6,10 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from media.encoder import SubprocessRunner
 from media.worker import MediaWorker
-from ops.fleet.meters import watch_adapter
 from ops.fleet.scaffold import Scaffold
-from storage.minio.opening import open_minio
-from storage.nats.opening import open_nats
+from ops.fleet.stores import enter_minio, enter_nats
 
 
 @asynccontextmanager
@@ -17,30 +15,13 @@ async def open_fleet_media(base: Scaffold) -> AsyncIterator[MediaWorker]:
     """A worker that takes jobs; at the end it gives back the one under way. Waits for no engine."""
     settings, clock, tasks = base.settings, base.clock, base.tasks
     async with AsyncExitStack() as stack:
-        nats = await stack.enter_async_context(
-            open_nats(
-                settings.nats,
-                clock,
-                tasks,
-                origin=base.incarnation,
-                password=settings.nats_password.reveal() or None,
-            )
-        )
-        minio = await stack.enter_async_context(
-            open_minio(
-                settings.minio,
-                access_key=settings.minio_access_key,
-                secret_key=settings.minio_secret_key.reveal(),
-                clock=clock,
-            )
-        )
+        nats = await enter_nats(base, stack)
+        minio = await enter_minio(base, stack)
         scratch = base.data.scratch / base.name
         await asyncio.to_thread(scratch.mkdir, parents=True, exist_ok=True)
         worker = MediaWorker(
             base.name, nats.jobs, minio.store, SubprocessRunner(), clock, scratch, settings.media
         )
-        watch_adapter(base.metrics, "nats", nats.statistics)
-        watch_adapter(base.metrics, "minio", minio.statistics)
         working = tasks.spawn(worker.run(), name="media worker")
         try:
             yield worker

@@ -27,6 +27,7 @@ from ops.edge.warm import Warmer
 from ops.fleet.meters import watch_adapter
 from ops.fleet.scaffold import Scaffold, tls_of
 from ops.fleet.settings import BadFleet
+from ops.fleet.stores import enter_cassandra, enter_minio, enter_nats, enter_redis
 from ops.meters import watch_cache, watch_runtime
 from sharding.errors import KinoraError, StorageUnavailable
 from sharding.ids import IdMint
@@ -34,10 +35,7 @@ from sharding.shards import shard_of
 from sharding.table import Home, ShardTable
 from storage.cassandra.facts import CassandraFacts
 from storage.cassandra.minters import lease_minter
-from storage.cassandra.opening import open_cassandra
-from storage.minio.opening import open_minio
-from storage.nats.opening import Nats, open_nats
-from storage.redis.opening import open_redis
+from storage.nats.opening import Nats
 
 #: How often a node looks whether it has all shards that it wants, while it starts, in seconds.
 _LOOK_S = 0.05
@@ -88,37 +86,13 @@ async def open_fleet_node(base: Scaffold) -> AsyncIterator[FleetNode]:
     if base.name not in addresses:
         raise BadFleet(f"{base.name} is not in KINORA_FLEET_NODES ({', '.join(addresses)}).")
     async with AsyncExitStack() as stack:
-        cassandra = await base.entered(
-            stack, "Cassandra", lambda: open_cassandra(settings.cassandra, clock)
-        )
-        redis = await base.entered(
-            stack,
-            "Redis",
-            lambda: open_redis(
-                settings.redis, clock, tasks, password=settings.redis_password.reveal() or None
-            ),
-        )
-        nats = await stack.enter_async_context(
-            open_nats(
-                settings.nats,
-                clock,
-                tasks,
-                origin=base.incarnation,
-                password=settings.nats_password.reveal() or None,
-            )
-        )
+        cassandra = await enter_cassandra(base, stack)
+        redis = await enter_redis(base, stack)
+        nats = await enter_nats(base, stack)
         purger = CachePurger(
             Path(settings.edge.cache_folder), settings.edge, clock=clock, tasks=tasks
         )
-        minio = await stack.enter_async_context(
-            open_minio(
-                settings.minio,
-                access_key=settings.minio_access_key,
-                secret_key=settings.minio_secret_key.reveal(),
-                clock=clock,
-                on_discard=partial(_purge, purger, base),
-            )
-        )
+        minio = await enter_minio(base, stack, on_discard=partial(_purge, purger, base))
         lease = await base.patiently(
             "Cassandra", lambda: lease_minter(cassandra, tasks, base.dice, base.give_up)
         )
@@ -170,10 +144,6 @@ async def open_fleet_node(base: Scaffold) -> AsyncIterator[FleetNode]:
         watch_runtime(base.metrics, node.runtime.statistics)
         watch_cache(base.metrics, "cards", node.library.cards.statistics)
         watch_cache(base.metrics, "profiles", node.library.profiles.statistics)
-        watch_adapter(base.metrics, "redis", redis.statistics)
-        watch_adapter(base.metrics, "cassandra", cassandra.statistics)
-        watch_adapter(base.metrics, "nats", nats.statistics)
-        watch_adapter(base.metrics, "minio", minio.statistics)
         watch_adapter(base.metrics, "door", door.statistics)
         await _started(base, node, wanted)
         stack.push_async_callback(node.stop)
