@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.errors import CannotGoOn
+from ops.flock import is_locked
 from ops.ports_file import Ports, read_ports, write_ports
 
 #: Bytes of a secret that are read at most.
@@ -88,17 +89,7 @@ class DataDir:
 
     def is_held(self) -> bool:
         """Whether a process has the folder open now; touches nothing."""
-        try:
-            lock = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return is_locked(self.lock)
 
     def secret(self, name: str, size: int = 32) -> bytes:
         """The secret called `name`: what its file holds, or `size` fresh random bytes put there first.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.errors import CannotGoOn
+from ops.flock import is_locked
 from ops.supervisor.state import SupervisorState, read_state
 
 
@@ -61,17 +62,7 @@ class SupervisorFolder:
 
     def is_held(self) -> bool:
         """Whether a supervisor runs on it now."""
-        try:
-            lock = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return is_locked(self.lock)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -1,21 +1,15 @@
 """One blob on its way into the folder, or held open while it is served."""
 
 import os
-from collections.abc import AsyncIterator
-from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from actors.ports.clock import Clock
-from actors.ports.jobs import StoredBlob
 from sharding.errors import Internal, TooLarge
 from storage.blob_names import checked_name
 from storage.embedded import blob_folder
 from storage.embedded.disk import Disk
-
-#: Bytes that are read at a time.
-CHUNK_BYTES = 256 * 1024
+from storage.open_blob import OpenBlob
 
 
 class FolderBlobWriter:
@@ -95,48 +89,14 @@ class FolderBlobWriter:
         return f"<FolderBlobWriter {self._name} left={self._left}>"
 
 
-class FolderBlobReader:
-    """A blob held open; fills `gateway.ports.BlobReader`. Stays whole when the blob is discarded."""
+class FolderBlobReader(OpenBlob):
+    """A blob of the folder."""
 
-    __slots__ = ("_disk", "_file", "blob")
+    __slots__ = ()
 
-    def __init__(self, blob: StoredBlob, file: FileIO, disk: Disk) -> None:
-        #: What is held; its size is that of the open file, whatever happens to the name.
-        self.blob = blob
-        self._file = file
-        self._disk = disk
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the whole blob."""
-        return self.blob.size_bytes
-
-    @property
-    def content_type(self) -> str:
-        """What it was stored as."""
-        return self.blob.content_type
-
-    async def chunks(self, first: int, length: int) -> AsyncIterator[bytes]:
-        """At most `length` bytes from offset `first`, in pieces of `CHUNK_BYTES`; less at the end."""
-        end = min(first + length, self.size_bytes)
-        while first < end:
-            piece = await self._disk.run(partial(self._read, first, min(CHUNK_BYTES, end - first)))
-            if not piece:
-                return
-            first += len(piece)
-            yield piece
-
-    async def close(self) -> None:
-        """Let it go. Idempotent."""
-        self._file.close()
-
-    def _read(self, offset: int, size: int) -> bytes:
-        if self._file.closed:
-            raise Internal(context=f"{self.blob.name} is read after it was closed")
-        return os.pread(self._file.fileno(), size, offset)
-
-    def __repr__(self) -> str:
-        return f"<FolderBlobReader {self.blob.name} {self.size_bytes}>"
+    def piece(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`; readers of one file do not move each other."""
+        return os.pread(self.file.fileno(), size, offset)
 
 
 def settle(temporary: Path, stored_ms: int) -> None:

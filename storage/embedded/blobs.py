@@ -18,8 +18,9 @@ from actors.ports.jobs import StoredBlob
 from sharding.errors import NotFound, TooLarge
 from storage.blob_names import checked_name
 from storage.embedded import blob_folder
-from storage.embedded.blob_io import CHUNK_BYTES, FolderBlobReader, FolderBlobWriter, settle
+from storage.embedded.blob_io import FolderBlobReader, FolderBlobWriter, settle
 from storage.embedded.disk import Disk
+from storage.open_blob import CHUNK_BYTES
 
 
 class FolderBlobs:

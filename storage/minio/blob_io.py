@@ -5,16 +5,14 @@ holder: a kill leaves nothing. A blob that is written reaches the store by its c
 its final name, so that what is aborted never was there.
 """
 
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import Callable
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from actors.ports.jobs import StoredBlob
 from sharding.errors import Internal, TooLarge
 from storage.blob_names import checked_name
 from storage.minio.calls import Calls
-from storage.minio.objects import CHUNK_BYTES
+from storage.open_blob import OpenBlob
 
 #: Sends a file: name, file, size in bytes, content type.
 Send = Callable[[str, BinaryIO, int, str], None]
@@ -80,46 +78,12 @@ class MinioBlobWriter:
         return f"<MinioBlobWriter {self._name} {self._size} of {self._max_bytes}>"
 
 
-class MinioBlobReader:
-    """A fetched blob; fills `gateway.ports.BlobReader`. Stays whole when the blob is discarded."""
+class MinioBlobReader(OpenBlob):
+    """A fetched blob."""
 
-    __slots__ = ("_calls", "_file", "blob")
+    __slots__ = ()
 
-    def __init__(self, blob: StoredBlob, file: BinaryIO, calls: Calls) -> None:
-        #: What is held, whatever happens to the name.
-        self.blob = blob
-        self._file = file
-        self._calls = calls
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the whole blob."""
-        return self.blob.size_bytes
-
-    @property
-    def content_type(self) -> str:
-        """What it was stored as."""
-        return self.blob.content_type
-
-    async def chunks(self, first: int, length: int) -> AsyncIterator[bytes]:
-        """At most `length` bytes from offset `first`, in pieces of `CHUNK_BYTES`; less at the end."""
-        end = min(first + length, self.size_bytes)
-        while first < end:
-            piece = await self._calls.run(partial(self._read, first, min(CHUNK_BYTES, end - first)))
-            if not piece:
-                return
-            first += len(piece)
-            yield piece
-
-    async def close(self) -> None:
-        """Let it go. Idempotent."""
-        self._file.close()
-
-    def _read(self, offset: int, size: int) -> bytes:
-        if self._file.closed:
-            raise Internal(context=f"{self.blob.name} is read after it was closed")
-        self._file.seek(offset)
-        return self._file.read(size)
-
-    def __repr__(self) -> str:
-        return f"<MinioBlobReader {self.blob.name} {self.size_bytes}>"
+    def piece(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`."""
+        self.file.seek(offset)
+        return self.file.read(size)

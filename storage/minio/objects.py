@@ -24,9 +24,7 @@ from actors.ports.jobs import StoredBlob
 from sharding.errors import NotFound, StorageUnavailable, TooLarge
 from storage.blob_names import told_type
 from storage.minio.errors import is_missing, is_replaced
-
-#: Bytes that are moved at a time.
-CHUNK_BYTES = 256 * 1024
+from storage.open_blob import CHUNK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
