@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.actors.links.house import House
 from tests.unit.actors.links.wires import Wired
 from tests.unit.actors.virtual_time import settled
 
@@ -15,3 +16,8 @@ async def wired(clock, tasks):
     await settled(20)
     assert wired.link.up
     return wired
+
+
+@pytest.fixture
+def house(clock, tasks, alarms):
+    return House(clock, tasks, alarms)

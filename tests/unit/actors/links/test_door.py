@@ -3,131 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from actors.links import wire
-from actors.links.door import NodeDoor
-from actors.links.pushes import RemoteSockets
 from actors.links.settings import DoorSettings
 from actors.links.wire import Hello
-from actors.messages import AttachSocket, Caller, DetachSocket, Message
-from actors.replies import Attached
+from actors.messages import Caller
 from sharding.errors import NotFound, NotOwner, Overloaded, RateLimited, Unavailable
-from sharding.frames import Frame, FrameKind, FrameReader, encode_frame
+from sharding.frames import Frame, FrameKind, encode_frame
 from sharding.table import Home
-from tests.unit.actors.links.wires import FEED, LIKE, SHARD, USER, End, join
+from tests.unit.actors.links.house import SETTINGS, House
+from tests.unit.actors.links.wires import FEED, LIKE, SHARD, USER
 from tests.unit.actors.virtual_time import settled
-
-SETTINGS = DoorSettings(window=4, max_asks=8, min_window=1)
-
-
-class Actors:
-    """A runtime that answers as a test says."""
-
-    def __init__(self):
-        self.owned: Any = range(1024)
-        self.ready: Any = None
-        self.replies: dict[type, Any] = {}
-        self.asked: list[tuple[int, Message[Any], Caller]] = []
-
-    def ask_nowait(self, user_id, message, session):
-        if isinstance(self.ready, Exception):
-            raise self.ready
-        return self.ready
-
-    async def ask(self, user_id, message, caller):
-        self.asked.append((user_id, message, caller))
-        reply = self.replies.get(type(message), b"{}")
-        if isinstance(reply, asyncio.Event):
-            await reply.wait()
-            reply = b"late"
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    def of(self, kind):
-        return [message for _, message, _ in self.asked if isinstance(message, kind)]
-
-
-class Gateway(asyncio.Protocol):
-    """Says what a test has it say, and notes what it hears."""
-
-    def __init__(self, name="g1"):
-        self.name = name
-        self.heard: list[Frame] = []
-        self.over = False
-        self._reader = FrameReader()
-        self._calls = 0
-
-    def connection_made(self, transport):
-        self.end = cast(End, transport)
-
-    def data_received(self, data):
-        self.heard.extend(self._reader.feed(data))
-
-    def connection_lost(self, exc):
-        self.over = True
-
-    def say(self, kind, payload=b"", **more):
-        self.end.write(encode_frame(Frame(kind=kind, payload=payload, **more)))
-
-    def hello(self, hello=None):
-        self.end.write(wire.hello_frame(hello or Hello(name=self.name)))
-
-    def ask(self, message=FEED, *, shard=SHARD, deadline_ms=5_000, **caller):
-        self._calls += 1
-        payload = wire.encode_ask(message, Caller(session=7, **caller))
-        more = {"call": self._calls, "shard": shard, "entity": USER, "deadline_ms": deadline_ms}
-        self.say(FrameKind.ASK, payload, **more)
-        return self._calls
-
-    def of(self, kind):
-        return [frame for frame in self.heard if frame.kind is kind]
-
-    def answer(self, call):
-        (frame,) = [
-            frame
-            for frame in self.heard
-            if frame.call == call and frame.kind in (FrameKind.REPLY, FrameKind.ERROR)
-        ]
-        if frame.kind is FrameKind.ERROR:
-            return wire.ERRORS.decode(frame.payload)
-        return frame.payload if frame.flags else wire.STRUCTS.decode(frame.payload)
-
-
-class House:
-    """A door, its actors, and gateways in front of it."""
-
-    def __init__(self, clock, tasks, alarms, settings=SETTINGS):
-        self.actors = Actors()
-        self.sockets = RemoteSockets()
-        self.alarms = alarms
-        self.homes: dict[int, Home] = {}
-        self.door = NodeDoor(
-            Hello(name="n1", incarnation="n1-1"),
-            self.actors,
-            self.sockets,
-            self.homes.get,
-            settings,
-            clock=clock,
-            tasks=tasks,
-            alarm=alarms,
-        )
-
-    async def gateway(self, name="g1", *, greet=True):
-        gateway = Gateway(name)
-        join(gateway, self.door.enter())
-        if greet:
-            gateway.hello()
-        await settled(5)
-        return gateway
-
-
-@pytest.fixture
-def house(clock, tasks, alarms):
-    return House(clock, tasks, alarms)
 
 
 async def test_hello_is_answered_with_name_start_and_window(house):
@@ -345,103 +234,6 @@ async def test_stopping_says_so_answers_what_is_under_way_and_hangs_up(house):
     await settled(10)
     assert gateway.answer(call) == b"late"
     assert gateway.over
-
-
-ATTACHED = Attached(seq=3, resumed=False, missed=(), resync=False)
-
-
-async def test_sockets_of_a_vanished_gateway_are_detached(house):
-    house.actors.replies[AttachSocket] = ATTACHED
-    gateway = await house.gateway()
-    calls = [gateway.ask(AttachSocket(connection=f"g1/{at}", resume=None)) for at in range(3)]
-    await settled(5)
-    gateway.ask(DetachSocket(connection="g1/1"))
-    await settled(5)
-    assert gateway.answer(calls[0]) == ATTACHED
-    gateway.end.abort()
-    await settled(20)
-    detached = house.actors.of(DetachSocket)
-    assert sorted(each.connection for each in detached) == ["g1/0", "g1/1", "g1/2"]
-    assert detached[0].connection == "g1/1"
-    assert (house.door.statistics().sockets, house.door.statistics().detached) == (0, 2)
-
-
-async def test_what_was_attached_again_meanwhile_stays(house):
-    house.actors.replies[AttachSocket] = ATTACHED
-    old = await house.gateway()
-    for at in range(2):
-        old.ask(AttachSocket(connection=f"g1/{at}", resume=None))
-    await settled(5)
-    new = await house.gateway()
-    new.ask(AttachSocket(connection="g1/0", resume=3))
-    await settled(20)
-    assert old.over
-    assert [each.connection for each in house.actors.of(DetachSocket)][-1:] == ["g1/1"]
-    assert "g1/0" in house.door.attached
-
-
-async def test_what_could_not_be_attached_is_not_remembered(house):
-    house.actors.replies[AttachSocket] = RateLimited()
-    gateway = await house.gateway()
-    gateway.ask(AttachSocket(connection="g1/0", resume=None))
-    await settled(5)
-    assert house.door.statistics().sockets == 0
-
-
-async def test_there_is_room_for_so_many_sockets(clock, tasks, alarms):
-    house = House(clock, tasks, alarms, DoorSettings(sockets=1))
-    house.actors.replies[AttachSocket] = ATTACHED
-    gateway = await house.gateway()
-    gateway.ask(AttachSocket(connection="g1/0", resume=None))
-    call = gateway.ask(AttachSocket(connection="g1/1", resume=None))
-    await settled(5)
-    assert (gateway.answer(call).kind, gateway.answer(call).executed) == ("Overloaded", False)
-
-
-async def test_an_event_for_five_thousand_sockets_is_one_write(house):
-    gateway = await house.gateway()
-    before = len(gateway.end.other.writes)
-    for at in range(5_000):
-        house.sockets.deliver(f"g1/{at}", at + 1, b'{"op":"event"}')
-    await settled(5)
-    pushes = gateway.of(FrameKind.PUSH)
-    assert [frame.entity for frame in pushes] == list(range(5_000))
-    assert wire.SEQ.unpack_from(pushes[7].payload) == (8,)
-    assert len(gateway.end.other.writes) == before + 1
-
-
-async def test_pushes_find_their_gateway_and_skip_those_that_are_gone(house):
-    first, second = await house.gateway("g-1"), await house.gateway("g-2")
-    house.sockets.deliver("g-1/5", 1, b"a")
-    house.sockets.end("g-2/6")
-    house.sockets.detach("g-2/7")
-    house.sockets.deliver("g-3/8", 1, b"lost")
-    house.sockets.deliver("strange", 1, b"lost")
-    await settled(5)
-    assert [(each.entity, each.flags) for each in first.of(FrameKind.PUSH)] == [(5, wire.DELIVER)]
-    assert [(each.entity, each.flags) for each in second.of(FrameKind.PUSH)] == [
-        (6, wire.END),
-        (7, wire.DETACH),
-    ]
-    assert house.sockets.statistics().skipped == 2
-
-
-async def test_a_gateway_that_does_not_read_its_pushes_attaches_all_anew(clock, tasks, alarms):
-    house = House(clock, tasks, alarms, DoorSettings(push_bytes=10_000))
-    gateway = await house.gateway()
-    doorway = gateway.end.other.protocol
-    doorway.pause_writing()
-    for at in range(1_000):
-        house.sockets.deliver("g1/1", at + 1, b"x" * 100)
-    await settled(5)
-    statistics = house.sockets.statistics()
-    assert (statistics.floods, statistics.dropped) == (1, 1_000)
-    doorway.resume_writing()
-    await settled(5)
-    assert [each.flags for each in gateway.of(FrameKind.PUSH)] == [wire.DETACH_ALL]
-    house.sockets.deliver("g1/1", 2_000, b"on")
-    await settled(5)
-    assert [each.flags for each in gateway.of(FrameKind.PUSH)] == [wire.DETACH_ALL, wire.DELIVER]
 
 
 def test_errors_that_doors_make_say_that_nothing_was_done():
