@@ -31,6 +31,7 @@ from tests.support.history import (
     ReadUser,
     ReadVideo,
 )
+from tests.support.simulated_database import leftovers
 
 if TYPE_CHECKING:
     from tests.support.crowd import Crowd, Person
@@ -43,7 +44,7 @@ _ATTEMPTS = 20
 async def read_everything(world: World, crowd: Crowd) -> Readout:
     """The whole readout; the system must be at rest."""
     readout = await world.database.read(_facts)
-    readout.left = await world.leftovers()
+    readout.left = await leftovers(world.database)
     reader = _Reader(world, crowd, readout)
     for video_id in list(readout.videos):
         await reader.read_video(video_id)

@@ -13,7 +13,6 @@ that lie above both).
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
@@ -24,7 +23,6 @@ import msgspec
 
 from actors.messages import Caller, Message
 from actors.ports.bus import Envelope
-from actors.ports.jobs import StoredBlob
 from actors.settings import RuntimeSettings
 from actors.tasks import TaskSet
 from sharding.errors import NotOwner, StorageUnavailable
@@ -32,7 +30,6 @@ from sharding.fence import Bid, Fence, Refusal, installed, may_commit, may_insta
 from sharding.shards import SHARD_COUNT
 from storage.embedded.bus import InProcessBus
 from storage.embedded.database import MEMORY, Database, open_database
-from storage.embedded.facts import SqliteFacts
 from storage.embedded.runners import InlineRunner
 from storage.embedded.shard_commit import FenceRules
 from storage.embedded.shard_store import SqliteShardStore
@@ -40,6 +37,13 @@ from tests.support.crowd import Crowd
 from tests.support.history import History, Readout
 from tests.support.process import Lost, Process
 from tests.support.reading import read_everything
+from tests.support.simulated_blobs import Blobs
+from tests.support.simulated_database import (
+    leftovers,
+    watch_commits,
+    watched_commits,
+    wrong_counts,
+)
 from tests.support.virtual_loop import LIFE, START_MS, VirtualClock, VirtualTimeLoop
 
 R = TypeVar("R")
@@ -73,43 +77,6 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     #: Storage steps from one crash to the next, at least and at most.
     crash_after: tuple[int, int] = (250, 1_100)
     crashes: int = 3
-
-
-class Blobs:
-    """Fills `actors.ports.jobs.BlobBin`; a blob is its name."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self._clock = clock
-        self._stored: dict[str, StoredBlob] = {}
-
-    def put(self, name: str, size_bytes: int) -> None:
-        """What a client does with the address that it was given."""
-        self._stored[name] = StoredBlob(
-            name=name,
-            size_bytes=size_bytes,
-            content_type="video/mp4",
-            stored_ms=self._clock.unix_ms(),
-        )
-
-    async def stat(self, name: str) -> StoredBlob | None:
-        """What is stored under `name`."""
-        return self._stored.get(name)
-
-    async def discard(self, prefix: str) -> int:
-        """Remove by prefix."""
-        names = [name for name in self._stored if name.startswith(prefix)]
-        for name in names:
-            del self._stored[name]
-        return len(names)
-
-    async def list(self, prefix: str, *, older_than_ms: int, limit: int) -> Sequence[StoredBlob]:
-        """Look up by prefix and age."""
-        found = [
-            blob
-            for name, blob in self._stored.items()
-            if name.startswith(prefix) and blob.stored_ms < older_than_ms
-        ]
-        return found[:limit]
 
 
 class World:
@@ -318,7 +285,7 @@ class World:
             self.database = await stack.enter_async_context(open_database(MEMORY, runner))
             stack.push_async_callback(self.tasks.close)
             stack.callback(self.bus.close)
-            await self.database.write(_watch_commits)
+            await self.database.write(watch_commits)
             await self._prepare()
             crowd = Crowd(self)
             await crowd.act()
@@ -338,7 +305,7 @@ class World:
             for process in self.processes:
                 process.die()
                 self.dead.append(process)
-            self.history.commits = await self.database.read(_watched_commits)
+            self.history.commits = await self.database.read(watched_commits)
             self.history.complaints += self.loop.broken
             return readout
 
@@ -364,20 +331,10 @@ class World:
 
     async def _check_counts(self, crowd: Crowd) -> None:
         """Before any sweep sets them right: counts that nothing may throw off are sizes of facts."""
-        facts = SqliteFacts(self.database)
         doubted = {op.target for op in self.history.ops if op.kind == "uncomment"}
-        for record in await facts.videos.every_video(0, 1_000):
-            tally, row = await facts.videos.tally(record.video.video_id), record.counts
-            same = (row.likes, row.shares) == (tally.likes, tally.shares)
-            if record.video.video_id not in doubted:
-                same &= row.comments == tally.comments
-            if not same:
-                self.complain(f"video {record.video.video_id} at rest: {row}, facts {tally}")
-        profiles = await facts.people.profiles([person.user for person in crowd.people])
-        for profile in profiles:
-            sizes = msgspec.structs.asdict(await facts.people.tally(profile.user.user_id))
-            if sizes.items() - msgspec.structs.asdict(profile.counts).items():
-                self.complain(f"user {profile.user.user_id}: {profile.counts}, facts {sizes}")
+        users = [person.user for person in crowd.people]
+        for wrong in await wrong_counts(self.database, users, doubted=doubted):
+            self.complain(wrong)
 
     async def _unrest(self) -> list[str]:
         left = []
@@ -392,24 +349,7 @@ class World:
             left.append(f"shards {sorted(set(self.shards) - owned)} have no owner")
         if self.bus.statistics().waiting:
             left.append("the bus carries something")
-        return left + await self.leftovers()
-
-    async def leftovers(self) -> list[str]:
-        """What the database says is not done with."""
-
-        def effect(connection: Any) -> list[str]:
-            found = []
-            for what, where in (
-                ("intents", ""),
-                ("outbox", ""),
-                ("jobs", "WHERE state IN ('waiting', 'running', 'ended')"),
-            ):
-                (count,) = connection.execute(f"SELECT count(*) FROM {what} {where}").fetchone()
-                if count:
-                    found.append(f"{count} {what} are left")
-            return found
-
-        return await self.database.read(effect)
+        return left + await leftovers(self.database)
 
     def _compare(self, one: Readout, other: Readout) -> None:
         """What was in memory is what the database says."""
@@ -435,20 +375,6 @@ class World:
 
     def _alarm(self, name: str, error: BaseException) -> None:
         self.complain(f"{name} failed: {error!r}")
-
-
-def _watch_commits(connection: sqlite3.Connection) -> None:
-    """Have the database itself write down which epochs' commits it takes."""
-    connection.execute("CREATE TEMP TABLE taken (shard, epoch)")
-    connection.execute(
-        "CREATE TEMP TRIGGER watch AFTER UPDATE OF sequence ON main.fences"
-        " WHEN NEW.sequence > OLD.sequence"
-        " BEGIN INSERT INTO taken VALUES (NEW.shard, NEW.epoch); END"
-    )
-
-
-def _watched_commits(connection: sqlite3.Connection) -> list[tuple[int, int]]:
-    return connection.execute("SELECT shard, epoch FROM taken ORDER BY rowid").fetchall()
 
 
 def simulate(
